@@ -1,1 +1,3 @@
-//! Placeholder.
+//! `muster-agent`, the part of Muster that runs on every GPU node.
+
+pub mod cell;
