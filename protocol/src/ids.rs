@@ -64,6 +64,18 @@ macro_rules! ids {
                     Self(uuid_v7(unix_ms, random))
                 }
 
+                /// The 16 bytes behind the text, big-endian: a certificate's serial, say.
+                #[must_use]
+                pub fn to_bytes(&self) -> [u8; 16] {
+                    self.0.to_be_bytes()
+                }
+
+                /// The id of 16 bytes made by `to_bytes`.
+                #[must_use]
+                pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                    Self(u128::from_be_bytes(bytes))
+                }
+
                 /// Eight characters that tell ids of one host apart, for names of cgroups and interfaces.
                 /// Taken from the random end, since the front of a time-ordered id hardly changes.
                 #[must_use]
