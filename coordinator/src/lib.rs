@@ -1,1 +1,17 @@
-//! Placeholder.
+//! `muster-coordinator`: the one small server that nodes, users and operators talk to.
+//!
+//! `base/` is plumbing that knows no noun. The other folders are rooms, one a noun, each with the same files
+//! (`schema.sql`, `model`, `store`, `verbs`, `http`, `link`, `tick`), in an order in which a room calls only
+//! earlier ones: audit, tenants, projects, users, access, …
+
+pub mod app;
+pub mod base;
+pub mod config;
+pub mod cx;
+pub mod routes;
+
+pub mod access;
+pub mod audit;
+pub mod projects;
+pub mod tenants;
+pub mod users;

@@ -1,2 +1,3 @@
-//! Placeholder.
+//! `muster-coordinator`: arguments, logging, configuration, build, bind, announce, wait, drain.
+
 fn main() {}

@@ -1,0 +1,1 @@
+//! Access: people's public SSH keys.

@@ -1,0 +1,104 @@
+//! The application: everything a verb or handler may reach, and the wiring, which reads top to bottom.
+
+use crate::base::clock::Clock;
+use crate::base::cpu::Cpu;
+use crate::base::health::Health;
+use crate::base::http::{IdempotencyState, Problem};
+use crate::base::metrics::Metrics;
+use crate::base::rng::Rng;
+use crate::base::store::Store;
+use crate::base::supervise::Supervisor;
+use crate::base::work::Nudge;
+use crate::config::Config;
+use crate::cx::{Actor, Cx, Person};
+use crate::users;
+use muster_protocol::ids::{CorrelationId, NodeId};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The application. Cheap to clone; its parts are fields: `app.store`, `app.clock`, `app.nudges.seal`.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What the application is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// How this process was told to run.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// Wall time.
+    pub clock: Clock,
+    /// Randomness.
+    pub rng: Rng,
+    /// Threads for heavy computing.
+    pub cpu: Cpu,
+    /// The only spawner.
+    pub supervisor: Supervisor,
+    /// Readiness.
+    pub health: Health,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Keyed requests in flight.
+    pub idempotency: IdempotencyState,
+    /// What wakes the reconcilers.
+    pub nudges: Nudges,
+    /// Counters of failed sign-ins.
+    pub failures: users::Failures,
+}
+
+/// One nudge a reconciler. A room adds its field.
+#[derive(Debug, Clone, Default)]
+pub struct Nudges {
+    /// `audit::seal`: events wait for their place in the chain.
+    pub seal: Nudge,
+}
+
+impl App {
+    /// Builds the application on an open store. Starts no task.
+    pub fn build(config: Config, store: Store, clock: Clock, rng: Rng) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Parts {
+            config,
+            store,
+            clock,
+            rng,
+            cpu: Cpu::start()?,
+            supervisor: Supervisor::default(),
+            health: Health::default(),
+            metrics: Metrics::default(),
+            idempotency: IdempotencyState::default(),
+            nudges: Nudges::default(),
+            failures: users::Failures::default(),
+        })))
+    }
+
+    /// The context of an act of the coordinator itself; `name` is that of the reconciler.
+    #[must_use]
+    pub fn system(&self, name: &'static str) -> Cx {
+        self.cx(Actor::System(name))
+    }
+
+    /// The context of something a node said.
+    #[must_use]
+    pub fn node(&self, node: NodeId) -> Cx {
+        self.cx(Actor::Node(node))
+    }
+
+    fn cx(&self, actor: Actor) -> Cx {
+        let now_ms = self.clock.now_ms();
+        let correlation_id: CorrelationId = self.rng.id(now_ms);
+        Cx { actor, correlation_id, now_ms, source_ip: None, rng: self.rng.clone(), keyed: None }
+    }
+
+    /// The person a token belongs to, if it is valid now.
+    pub async fn sign_in_of(&self, sha256: [u8; 32], bearer: bool, now_ms: i64) -> Result<Option<Person>, Problem> {
+        self.store.read(move |tx| users::person_of_token(tx, sha256, bearer, now_ms)).await
+    }
+}

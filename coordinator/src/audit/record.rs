@@ -1,0 +1,150 @@
+//! Making events. The only place that makes a `Recorded` value.
+
+use crate::base::http::Problem;
+use crate::base::store::{Recorded, Tx};
+use crate::cx::{Actor, Cx};
+use crate::values;
+use muster_protocol::ids::{EventId, ProjectId, TenantId};
+use serde::Serialize;
+
+/// How an act ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Success,
+    /// Tried and refused.
+    Refused,
+    /// Tried and failed.
+    Failed,
+}
+
+impl Outcome {
+    /// Its word in the API and the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is written about one change. The actor, time, correlation id and address come from the [`Cx`].
+/// Never put a secret into `before` or `after`.
+#[derive(Debug, Clone)]
+pub struct Event {
+    action: &'static str,
+    target: String,
+    tenant_id: Option<TenantId>,
+    project_id: Option<ProjectId>,
+    outcome: Outcome,
+    reason: Option<String>,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+impl Event {
+    /// An event with its action (`nodes.cordon`) and the id of what it was done to.
+    #[must_use]
+    pub fn new(action: &'static str, target: impl ToString) -> Self {
+        Self {
+            action,
+            target: target.to_string(),
+            tenant_id: None,
+            project_id: None,
+            outcome: Outcome::Success,
+            reason: None,
+            before: None,
+            after: None,
+        }
+    }
+
+    /// The tenant it concerns.
+    #[must_use]
+    pub fn tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant_id = Some(tenant);
+        self
+    }
+
+    /// The project it concerns.
+    #[must_use]
+    pub fn project(mut self, project: ProjectId) -> Self {
+        self.project_id = Some(project);
+        self
+    }
+
+    /// How it ended, when not in success.
+    #[must_use]
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// Why, in the words of the actor or as a code.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// What was there before.
+    #[must_use]
+    pub fn before(mut self, value: &impl Serialize) -> Self {
+        self.before = serde_json::to_string(value).ok();
+        self
+    }
+
+    /// What is there now.
+    #[must_use]
+    pub fn after(mut self, value: &impl Serialize) -> Self {
+        self.after = serde_json::to_string(value).ok();
+        self
+    }
+}
+
+/// Writes an event and goes on; for the second and further events of one transaction, and for `_in` verbs
+/// whose caller records.
+pub fn note(tx: &mut Tx, cx: &Cx, event: Event) -> Result<(), Problem> {
+    let name = match &cx.actor {
+        Actor::Person(person) => person.username.clone(),
+        other => other.id(),
+    };
+    let id: EventId = cx.new_id();
+    tx.exec(
+        "INSERT INTO audit_events(id, at_ms, actor_kind, actor_id, actor_name, action, target, tenant_id, project_id, \
+         outcome, reason, correlation_id, source_ip, before_json, after_json) \
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        &values![
+            id,
+            cx.now_ms,
+            cx.actor.kind(),
+            cx.actor.id(),
+            name,
+            event.action,
+            event.target,
+            event.tenant_id,
+            event.project_id,
+            event.outcome.as_str(),
+            event.reason,
+            cx.correlation_id,
+            cx.source_ip.map(|ip| ip.to_string()),
+            event.before,
+            event.after,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes the event of a change; its answer is what a write closure returns.
+pub fn record<T>(tx: &mut Tx, cx: &Cx, event: Event, value: T) -> Result<Recorded<T>, Problem> {
+    note(tx, cx, event)?;
+    Ok(Recorded::by_audit(value))
+}
+
+/// For a write closure that found nothing to change (already cordoned), or whose events were all written by
+/// [`note`].
+#[must_use]
+pub fn unchanged<T>(value: T) -> Recorded<T> {
+    Recorded::by_audit(value)
+}

@@ -1,0 +1,103 @@
+//! Extractors whose refusals are problems: JSON bodies, typed paths, queries.
+
+use super::Problem;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A JSON body in, a JSON document out. Malformed JSON is 400, wrong types 422, another content type 415,
+/// a body over the limit 413.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Json<T>(pub T);
+
+/// The body of a request that needs none; anything sent is ignored.
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct NoBody {}
+
+/// Path parameters. What does not parse (a foreign or broken id) is 404: no such thing can exist.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+/// Query parameters; 422 when they do not parse.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+/// The bytes of the body within the limit.
+pub(super) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 1 MiB.")
+        } else {
+            Problem::bad_request("unreadable_body", "The body could not be read.").caused_by(rejection)
+        }
+    })
+}
+
+/// 415 unless the body says it is JSON.
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Send JSON with Content-Type: application/json.",
+    ))
+}
+
+/// Decodes a body: 400 `malformed_json` when it is no JSON, 422 when it has another shape.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            let text = error.to_string();
+            let detail = text.split(" at line ").next().unwrap_or_default();
+            let field = detail.split('`').nth(1).filter(|_| detail.contains("field")).unwrap_or("body");
+            Problem::invalid(field, "invalid", detail)
+        }
+        _ => Problem::bad_request("malformed_json", format!("The body is not JSON: {error}.")),
+    })
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        decode(&bytes(request, state).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => Problem::internal(error).into_response(),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        found.map(|path| Self(path.0)).map_err(|_| Problem::not_found("thing"))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let found = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        found.map(|query| Self(query.0)).map_err(|error| Problem::invalid("query", "invalid", &error.body_text()))
+    }
+}

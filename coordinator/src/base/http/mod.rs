@@ -1,0 +1,18 @@
+//! The HTTP frame: errors, extractors, paging, replay of keyed requests, and the layer around every route.
+
+pub mod auth;
+mod error;
+mod etag;
+mod extract;
+pub mod frame;
+mod idempotency;
+pub mod listen;
+pub mod openapi;
+mod page;
+
+pub use auth::{Caller, Door, Visitor};
+pub use error::{FieldError, Problem, ProblemAction, ProblemBody};
+pub use etag::{IfMatch, with_etag};
+pub use extract::{Json, NoBody, Path, Query};
+pub use idempotency::{IdempotencyState, Keyed, KeyedRequest, answer_in, forget_in, idempotent};
+pub use page::{Cursor, Page, PageQuery};

@@ -1,0 +1,70 @@
+//! Every maximum of the coordinator by name, and how they relate.
+
+use std::time::Duration;
+
+/// A request body, bytes. Above it 413.
+pub const BODY_BYTES: usize = 1 << 20;
+/// Rows of one page of a list.
+pub const PAGE_MOST: u32 = 200;
+/// Rows of a page when the caller did not say.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Connections of one door at a time; later ones wait in the kernel's queue.
+pub const DOOR_CONNECTIONS: usize = 4096;
+/// TLS handshakes of one door at a time.
+pub const DOOR_HANDSHAKES: usize = 256;
+/// How long a TLS handshake may take.
+pub const DOOR_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Closures waiting in one lane of the store.
+pub const STORE_QUEUE: usize = 4096;
+/// Closures of one write transaction, by lane (people, agents, upkeep).
+pub const STORE_BATCH: [usize; 3] = [64, 64, 16];
+/// Threads that read.
+pub const STORE_READERS: usize = 2;
+/// Prepared statements kept by a connection.
+pub const STORE_STATEMENTS: usize = 256;
+
+/// Jobs waiting for the cpu pool.
+pub const CPU_QUEUE: usize = 256;
+/// Threads of the cpu pool.
+pub const CPU_THREADS: usize = 2;
+
+/// The longest `Idempotency-Key`, characters.
+pub const IDEMPOTENCY_KEY: usize = 128;
+/// How long an answer is kept for replay.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Failed sign-ins of one account or one address in a minute, before 429.
+pub const LOGIN_FAILURES: u32 = 10;
+/// Over how long failures are counted.
+pub const LOGIN_WINDOW: Duration = Duration::from_secs(60);
+/// Accounts and addresses remembered by the failure counter.
+pub const LOGIN_KEYS: usize = 65_536;
+/// The longest password, bytes: argon2 must not be fed megabytes.
+pub const PASSWORD_BYTES: usize = 1024;
+/// The shortest password, characters.
+pub const PASSWORD_CHARS: usize = 12;
+
+/// Life of an access token.
+pub const ACCESS_TOKEN: Duration = Duration::from_secs(3600);
+/// Life of a refresh token since its last rotation.
+pub const REFRESH_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Life of a cookie session.
+pub const COOKIE_SESSION: Duration = Duration::from_secs(12 * 3600);
+/// How long a step-up is good for.
+pub const STEP_UP: Duration = Duration::from_secs(300);
+
+/// SSH keys of one person.
+pub const SSH_KEYS: i64 = 100;
+/// The longest SSH public key line, bytes.
+pub const SSH_KEY_BYTES: usize = 16 * 1024;
+
+/// How long the edge may be silent before the watchdog ends the process.
+pub const EDGE_SILENCE: Duration = Duration::from_secs(10);
+/// How long a stopping coordinator waits for what is running.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MOST);
+const _: () = assert!(STORE_BATCH[0] <= STORE_QUEUE && STORE_BATCH[1] <= STORE_QUEUE && STORE_BATCH[2] <= STORE_QUEUE);
+const _: () = assert!(SSH_KEY_BYTES < BODY_BYTES && PASSWORD_BYTES < BODY_BYTES);
+const _: () = assert!(DOOR_HANDSHAKES < DOOR_CONNECTIONS);

@@ -1,0 +1,16 @@
+//! Plumbing that knows no noun of the product: the store, the HTTP frame, authorization, supervision,
+//! reconcilers, time, randomness, limits.
+
+pub mod authz;
+pub mod clock;
+pub mod cpu;
+pub mod health;
+pub mod http;
+pub mod limits;
+pub mod log;
+pub mod metrics;
+pub mod rng;
+pub mod store;
+pub mod supervise;
+pub mod watchdog;
+pub mod work;

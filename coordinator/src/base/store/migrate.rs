@@ -1,0 +1,158 @@
+//! Numbered migrations, each in one transaction together with its row in `schema_migrations`.
+//!
+//! Migration 1 is the sum of the rooms' `schema.sql` in room order. Once a version is released its text is
+//! frozen: a database made from another text of the same number is refused.
+
+use super::Tx;
+use crate::values;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// The rooms that own tables, in room order, with the text of their `schema.sql`. A new room adds its line.
+const ROOMS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("../../audit/schema.sql"),
+    include_str!("../../tenants/schema.sql"),
+    include_str!("../../projects/schema.sql"),
+    include_str!("../../users/schema.sql"),
+    include_str!("../../access/schema.sql"),
+];
+
+/// One step of the schema.
+#[derive(Debug)]
+pub struct Migration {
+    /// Its number, from 1 without holes.
+    pub version: i64,
+    /// What it does, in a few words.
+    pub name: &'static str,
+    /// The parts of its text, run in order.
+    pub parts: &'static [&'static str],
+}
+
+/// Every migration there is, in order.
+pub const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "rooms", parts: ROOMS }];
+
+/// Why the database cannot be used. Each text is one sentence for the person who started the coordinator.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened at all.
+    #[error("cannot open the database {path}: {detail}")]
+    Open {
+        /// The file.
+        path: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The file is not a database or is damaged.
+    #[error("the database {path} is damaged or not a Muster database ({detail}); restore it from a backup")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// The engine's words.
+        detail: String,
+    },
+    /// The database was made by a newer build.
+    #[error(
+        "the database {path} is at version {found}, this coordinator knows up to {known}; start a newer coordinator"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// The version in the file.
+        found: i64,
+        /// The newest version of this build.
+        known: i64,
+    },
+    /// The same version number with another text.
+    #[error("the database {path} was made by another build: migration {version} ({name}) differs from this one")]
+    Differs {
+        /// The file.
+        path: String,
+        /// The number of the migration.
+        version: i64,
+        /// Its name.
+        name: &'static str,
+    },
+    /// A step failed; nothing of it was kept.
+    #[error("the database {path} could not be brought to version {version}: {detail}")]
+    Failed {
+        /// The file.
+        path: String,
+        /// The number of the migration.
+        version: i64,
+        /// What the engine said.
+        detail: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a database thread: {detail}")]
+    Thread {
+        /// What the system said.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    pub(super) fn open(path: &Path, error: &rusqlite::Error) -> Self {
+        let (path, detail) = (path.display().to_string(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+                Self::Corrupt { path, detail }
+            }
+            _ => Self::Open { path, detail },
+        }
+    }
+}
+
+/// Brings the database to this build's version.
+pub(super) fn run(tx: &mut Tx, path: &Path) -> Result<(), StoreError> {
+    let shown = path.display().to_string();
+    let failed = |version: i64, problem: &crate::base::http::Problem| StoreError::Failed {
+        path: shown.clone(),
+        version,
+        detail: problem.log_text(),
+    };
+    let table = tx.dialect(
+        "CREATE TABLE IF NOT EXISTS schema_migrations(version {{I64}} PRIMARY KEY, name TEXT NOT NULL, \
+         sha256 TEXT NOT NULL){{STRICT}}",
+    );
+    tx.script(&table).map_err(|problem| failed(0, &problem))?;
+    let applied = tx
+        .all("SELECT version, sha256 FROM schema_migrations ORDER BY version", &[], |row| {
+            Ok((row.get::<i64>(0)?, row.get::<String>(1)?))
+        })
+        .map_err(|problem| failed(0, &problem))?;
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    if let Some((found, _)) = applied.last().filter(|(version, _)| *version > known) {
+        return Err(StoreError::Newer { path: shown, found: *found, known });
+    }
+    for migration in MIGRATIONS {
+        let sha256 = hex::encode(Sha256::digest(migration.parts.join("\n")));
+        match applied.iter().find(|(version, _)| *version == migration.version) {
+            Some((_, found)) if *found == sha256 => {}
+            Some(_) => {
+                return Err(StoreError::Differs { path: shown, version: migration.version, name: migration.name });
+            }
+            None => apply(tx, migration, &sha256).map_err(|problem| failed(migration.version, &problem))?,
+        }
+    }
+    Ok(())
+}
+
+fn apply(tx: &mut Tx, migration: &Migration, sha256: &str) -> Result<(), crate::base::http::Problem> {
+    tx.script("BEGIN IMMEDIATE")?;
+    let steps = |tx: &mut Tx| {
+        for part in migration.parts {
+            let text = tx.dialect(part);
+            tx.script(&text)?;
+        }
+        tx.exec(
+            "INSERT INTO schema_migrations(version, name, sha256) VALUES($1, $2, $3)",
+            &values![migration.version, migration.name, sha256],
+        )?;
+        tx.script("COMMIT")
+    };
+    steps(tx).inspect_err(|_| {
+        // Nothing of a broken step may stay; the first error is the one worth showing.
+        let _ = tx.script("ROLLBACK");
+    })
+}

@@ -1,0 +1,185 @@
+//! The store: three doors for plain synchronous closures.
+//!
+//! - [`Store::read`] sees one consistent snapshot and cannot write;
+//! - [`Store::write`] changes what people and reconcilers decide, and must return a [`Recorded`] value,
+//!   which only `audit::record` makes: a verb cannot commit without its event;
+//! - [`Store::ingest`] takes machine facts (telemetry, presence, usage), which need no event.
+//!
+//! A closure owns its arguments, touches nothing but the [`Tx`], and **may be run twice** (debug builds run
+//! every write once for nothing and roll it back). It is never held across an await. It fails with a
+//! [`Problem`]; then nothing of it is kept.
+
+mod migrate;
+mod queue;
+mod sqlite;
+mod tx;
+mod value;
+
+pub use migrate::{MIGRATIONS, StoreError};
+pub use queue::Lane;
+pub use tx::Tx;
+pub use value::{FromValue, Row, Value};
+
+use crate::base::{http::Problem, limits};
+use queue::Queue;
+use sqlite::{BoxedJob, Job};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// A value whose change has its audit event in the same transaction. Made by `audit` only (a test checks).
+#[derive(Debug)]
+pub struct Recorded<T>(T);
+
+impl<T> Recorded<T> {
+    /// For `audit::record` and `audit::unchanged` alone.
+    pub(crate) fn by_audit(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Changes the value that goes back to the caller; the event stays.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Recorded<U> {
+        Recorded(change(self.0))
+    }
+
+    /// The value, while still inside the transaction.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    lane: Option<Lane>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writes: Arc<Queue<BoxedJob>>,
+    reads: Arc<Queue<BoxedJob>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens (and makes, where it does not exist) the SQLite database at `path`, brings it to this build's
+    /// version, and starts one writing and a few reading threads.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let open_error = |error: rusqlite::Error| StoreError::open(path, &error);
+        let mut writer = sqlite::open_writer(path).map_err(open_error)?;
+        migrate::run(&mut writer, path)?;
+        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
+        let mut threads = Vec::new();
+        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(body)
+                .map_err(|error| StoreError::Thread { detail: error.to_string() })
+        };
+        let queue = writes.clone();
+        threads.push(spawn("store-write", Box::new(move || sqlite::write_loop(writer, &queue)))?);
+        for _ in 0..limits::STORE_READERS {
+            let reader = sqlite::open_reader(path).map_err(open_error)?;
+            let queue = reads.clone();
+            threads.push(spawn("store-read", Box::new(move || sqlite::read_loop(reader, &queue)))?);
+        }
+        Ok(Self { inner: Arc::new(Inner { writes, reads, threads: Mutex::new(threads) }), lane: None })
+    }
+
+    /// The same store with its writes in another lane; reconcilers use [`Lane::Upkeep`], links
+    /// [`Lane::Agents`]. Without it `write` goes with people and `ingest` with agents.
+    #[must_use]
+    pub fn on(&self, lane: Lane) -> Self {
+        Self { inner: self.inner.clone(), lane: Some(lane) }
+    }
+
+    /// Reads one consistent snapshot.
+    pub async fn read<T, F>(&self, closure: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+    {
+        let (job, answer) = job(closure);
+        self.inner.reads.put(Lane::People, job).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Changes something that a person or a reconciler decided; committed and on disk when this returns.
+    pub async fn write<T, F>(&self, closure: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<Recorded<T>, Problem> + Send + 'static,
+    {
+        let (job, answer) = job(move |tx| closure(tx).map(|recorded| recorded.0));
+        self.inner.writes.put(self.lane.unwrap_or(Lane::People), job).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Stores machine facts. For `link.rs`, `ingest.rs` and `tick.rs` of rooms only.
+    pub async fn ingest<T, F>(&self, closure: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+    {
+        let (job, answer) = job(closure);
+        self.inner.writes.put(self.lane.unwrap_or(Lane::Agents), job).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// `write` from a thread without a runtime (`init`).
+    pub fn write_blocking<T, F>(&self, closure: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<Recorded<T>, Problem> + Send + 'static,
+    {
+        let (job, answer) = job(move |tx| closure(tx).map(|recorded| recorded.0));
+        self.inner.writes.put_blocking(Lane::People, job)?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Finishes what is queued, folds the log into the database file and ends the threads. Blocks.
+    pub fn close(&self) {
+        self.inner.writes.close();
+        self.inner.reads.close();
+        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread that panicked has nothing left to fold in; its askers have had their answer.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gone() -> Problem {
+    Problem::unavailable("dependency_unavailable", "The database thread ended before it answered.")
+}
+
+struct ClosureJob<T, F> {
+    closure: F,
+    result: Result<T, Problem>,
+    reply: oneshot::Sender<Result<T, Problem>>,
+}
+
+fn job<T, F>(closure: F) -> (BoxedJob, oneshot::Receiver<Result<T, Problem>>)
+where
+    T: Send + 'static,
+    F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Box::new(ClosureJob { closure, result: Err(gone()), reply }), answer)
+}
+
+impl<T: Send, F: Fn(&mut Tx) -> Result<T, Problem> + Send> Job for ClosureJob<T, F> {
+    fn run(&mut self, tx: &mut Tx) -> bool {
+        self.result = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx)))
+            .unwrap_or_else(|_| Err(Problem::internal("a store closure panicked")));
+        self.result.is_ok()
+    }
+
+    fn answer(self: Box<Self>, commit: Result<(), Problem>) {
+        // The asker may have gone away (a closed connection); the change stands all the same.
+        let _ = self.reply.send(commit.and(self.result));
+    }
+}

@@ -1,0 +1,81 @@
+//! A transaction as rooms see it: four calls over SQL text that is the same on every engine.
+//!
+//! Parameters are written `$1..$n` and bound by number. Only the portable subset is allowed: no LIKE, no
+//! booleans, no date functions, `CAST($n AS BIGINT|TEXT)` where a parameter may be NULL or has no typed
+//! neighbour, `CAST(SUM(x) AS BIGINT)`, lists by repeated statement. A statement must not be expected to fail
+//! (PostgreSQL would abort the transaction): use `ON CONFLICT DO NOTHING` and look at the count.
+
+use super::{Row, Value, sqlite};
+use crate::base::http::Problem;
+
+/// The connection of a running transaction. Never leaves its closure.
+#[derive(Debug)]
+pub struct Tx {
+    pub(super) engine: Engine,
+}
+
+/// The engines there are.
+#[derive(Debug)]
+pub(super) enum Engine {
+    /// The embedded default.
+    Sqlite(rusqlite::Connection),
+}
+
+impl Tx {
+    /// Runs a statement and returns how many rows it changed.
+    pub fn exec(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, Problem> {
+        match &self.engine {
+            Engine::Sqlite(connection) => sqlite::exec(connection, sql, params),
+        }
+    }
+
+    /// All rows of a query, each through `read`. The caller bounds the query with LIMIT.
+    pub fn all<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        read: impl Fn(&Row) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, Problem> {
+        match &self.engine {
+            Engine::Sqlite(connection) => sqlite::query(connection, sql, params, usize::MAX, &read),
+        }
+    }
+
+    /// The first row, or `None` when there is none.
+    pub fn opt<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        read: impl Fn(&Row) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Problem> {
+        match &self.engine {
+            Engine::Sqlite(connection) => Ok(sqlite::query(connection, sql, params, 1, &read)?.pop()),
+        }
+    }
+
+    /// The first row of a query that always has one (a count, a `RETURNING`). No row is an internal error.
+    pub fn one<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        read: impl Fn(&Row) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.opt(sql, params, read)?.ok_or_else(|| Problem::internal(format!("no row where one must be: {sql}")))
+    }
+
+    /// Runs a script of statements without parameters; migrations only.
+    pub(super) fn script(&mut self, sql: &str) -> Result<(), Problem> {
+        match &self.engine {
+            Engine::Sqlite(connection) => connection.execute_batch(sql).map_err(|error| sqlite::problem(&error, sql)),
+        }
+    }
+
+    /// The word of this engine for one of the three macros of `schema.sql`.
+    pub(super) fn dialect(&self, sql: &str) -> String {
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                sql.replace("{{I64}}", "INTEGER").replace("{{BYTES}}", "BLOB").replace("{{STRICT}}", " STRICT")
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Projects: what owns allocations. One default project a tenant.
