@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::base::http::{Door, openapi};
+use crate::{access, projects};
 use axum::Router;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +26,7 @@ pub fn routes(door: Door) -> (Router<App>, OpenApi) {
 }
 
 fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    all
+    all.merge(projects::http::console_routes()).merge(access::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
