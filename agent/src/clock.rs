@@ -1,0 +1,132 @@
+//! Two clocks. The wall clock is reported, never trusted: machines wake up in 1970. Trusted time is the last
+//! word the coordinator gave, carried on by the kernel's clock since boot, and never before this build.
+
+use muster_protocol::level::LEVELS;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The wall clock, ms since 1970; whatever the machine believes.
+#[must_use]
+pub fn wall_ms() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    }
+}
+
+/// Milliseconds since boot, sleep included, to a hundredth of a second.
+#[must_use]
+pub fn boot_ms() -> i64 {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0);
+    (seconds * 1000.0) as i64
+}
+
+/// The kernel's id of this boot; empty if unreadable.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// When this build can be at the earliest: the day of its newest wire level.
+#[must_use]
+pub fn build_floor_ms() -> i64 {
+    let date = LEVELS.last().map_or("1970-01-01", |level| level.date);
+    let mut parts = date.split('-').filter_map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (parts.next().unwrap_or(1970), parts.next().unwrap_or(1), parts.next().unwrap_or(1));
+    days_from_civil(year, month, day) * 86_400_000
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// A word of the coordinator about the time, as the journal keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Word {
+    /// What it said, ms since 1970.
+    pub coordinator_ms: i64,
+    /// [`boot_ms`] at that moment.
+    pub boot_ms: i64,
+    /// [`boot_id`] of that moment.
+    pub boot_id: String,
+}
+
+/// Trusted time, shared by all who need it.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    word: Arc<Mutex<Word>>,
+    boot_id: Arc<str>,
+}
+
+impl Clock {
+    /// Starts from the word kept in the journal.
+    #[must_use]
+    pub fn new(kept: Option<Word>) -> Self {
+        Self { word: Arc::new(Mutex::new(kept.unwrap_or_default())), boot_id: boot_id().into() }
+    }
+
+    /// Trusted time, ms since 1970: never later than the truth, so that nothing is taken for expired that is not.
+    #[must_use]
+    pub fn trusted_ms(&self) -> i64 {
+        let word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
+        trusted(&word, &self.boot_id, boot_ms())
+    }
+
+    /// The coordinator said what time it is. Time never goes back.
+    pub fn hear(&self, coordinator_ms: i64) -> Word {
+        let now = boot_ms();
+        let mut word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = Word {
+            coordinator_ms: coordinator_ms.max(trusted(&word, &self.boot_id, now)),
+            boot_ms: now,
+            boot_id: self.boot_id.to_string(),
+        };
+        *word = heard.clone();
+        heard
+    }
+}
+
+fn trusted(word: &Word, boot_id: &str, boot_ms: i64) -> i64 {
+    let since = if word.boot_id == boot_id { (boot_ms - word.boot_ms).max(0) } else { 0 };
+    word.coordinator_ms.saturating_add(since).max(build_floor_ms())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_counted_as_the_calendar_does() {
+        assert_eq!(days_from_civil(1970, 1, 1), 0);
+        assert_eq!(days_from_civil(2000, 3, 1), 11_017);
+        assert_eq!(days_from_civil(2026, 11, 23), 20_780);
+        assert_eq!(build_floor_ms() % 86_400_000, 0);
+    }
+
+    #[test]
+    fn trusted_time_runs_on_within_a_boot_and_stands_still_across_one() {
+        let start = build_floor_ms() + 1_000_000;
+        let word = Word { coordinator_ms: start, boot_ms: 500, boot_id: "a".into() };
+        assert_eq!(trusted(&word, "a", 1_500), start + 1_000);
+        assert_eq!(trusted(&word, "b", 1_500), start);
+        assert_eq!(trusted(&word, "a", 0), start, "a clock since boot that went back is not believed");
+    }
+
+    #[test]
+    fn nothing_is_before_the_build_and_time_never_goes_back() {
+        let clock = Clock::new(None);
+        assert_eq!(clock.trusted_ms(), build_floor_ms());
+        let future = build_floor_ms() + 10_000_000;
+        clock.hear(future);
+        clock.hear(0);
+        assert!(clock.trusted_ms() >= future);
+    }
+}
