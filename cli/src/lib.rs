@@ -1,1 +1,38 @@
-//! Placeholder.
+//! `muster`: the command line of users and operators.
+
+pub mod api;
+pub mod cmd;
+pub mod error;
+pub mod http;
+pub mod output;
+pub mod profile;
+pub mod progress;
+pub mod resolve;
+pub mod session;
+
+use clap::Parser;
+use cmd::{Context, Muster};
+use std::process::ExitCode;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let muster = match Muster::try_parse() {
+        Ok(muster) => muster,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { error::exit::CLIENT } else { error::exit::OK });
+        }
+    };
+    let done = Context::new(&muster).and_then(|context| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(cmd::run(&context, muster.command))
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! The `muster` command.
+
+fn main() -> std::process::ExitCode {
+    muster_cli::main()
+}

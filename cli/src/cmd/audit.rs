@@ -1,0 +1,89 @@
+//! `muster audit`.
+
+use super::Context;
+use crate::{
+    api::escape,
+    error::{Error, Result},
+    output::{self, items, text, time},
+};
+use clap::{Args, Subcommand};
+
+/// What to do with the audit trail.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Events, newest first.
+    List(List),
+    /// Recompute the chain of hashes; fails at the first event that was changed.
+    Verify,
+}
+
+/// Which ones.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only this action, like allocation.cleanup_receipt.
+    #[arg(long)]
+    action: Option<String>,
+    /// Only this target, an id.
+    #[arg(long)]
+    target: Option<String>,
+    /// Only this actor, an id.
+    #[arg(long)]
+    actor: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+pub(super) async fn run(context: &Context, command: Audit) -> Result<()> {
+    let mut client = context.staff()?;
+    match command {
+        Audit::List(args) => {
+            let wanted = [("action", &args.action), ("target", &args.target), ("actor", &args.actor)];
+            let query: Vec<_> = wanted
+                .iter()
+                .filter_map(|(name, value)| value.as_deref().map(|value| format!("{name}={}", escape(value))))
+                .collect();
+            let path = if query.is_empty() {
+                "/api/v1/admin/audit-logs".to_owned()
+            } else {
+                format!("/api/v1/admin/audit-logs?{}", query.join("&"))
+            };
+            let list = client.list(&path, args.limit).await?;
+            if context.json {
+                return output::json(&list);
+            }
+            let rows = items(&list).iter().map(|event| {
+                let actor = if event["actor"].is_object() { text(event, "actor.id") } else { text(event, "actor") };
+                let target = if event["target"].is_object() { text(event, "target.id") } else { text(event, "target") };
+                vec![
+                    time(event, "at"),
+                    text(event, "action"),
+                    target,
+                    actor,
+                    text(event, "outcome"),
+                    text(event, "correlation_id"),
+                ]
+            });
+            output::table(
+                &["at", "action", "target", "actor", "outcome", "correlation"],
+                rows.collect(),
+                "no such events",
+            )
+        }
+        Audit::Verify => {
+            let verdict = client.get("/api/v1/admin/audit-logs/verify").await?;
+            if context.json {
+                output::json(&verdict)?;
+            }
+            let whole =
+                ["ok", "valid", "verified", "intact"].iter().find_map(|name| verdict[*name].as_bool()).unwrap_or(false);
+            if !whole {
+                return Err(Error::Failed(format!("the audit trail was changed: {}", output::show(&verdict))));
+            }
+            if !context.json {
+                eprintln!("the audit trail is whole: {}", output::show(&verdict));
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `muster nodes`.
+
+use super::Context;
+use crate::{
+    api::Client,
+    error::Result,
+    output::{self, bytes, items, text, time},
+    progress, resolve,
+};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+/// What to do with machines.
+#[derive(Debug, Subcommand)]
+pub enum Nodes {
+    /// All nodes with their live state.
+    List,
+    /// One node with its GPUs.
+    Show(Node),
+    /// Let an enrolling node in.
+    Approve(Node),
+    /// Refuse an enrolling node.
+    Reject(Node),
+    /// Ask the agent for its health, and show the answer.
+    Probe(Node),
+    /// Place nothing new on it.
+    Cordon(Node),
+    /// Place on it again.
+    Uncordon(Node),
+    /// Place nothing new on it, and wait until it is empty.
+    Drain(Node),
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub struct Node {
+    /// Id or name.
+    node: String,
+}
+
+pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
+    let mut client = context.staff()?;
+    match command {
+        Nodes::List => list(context, &mut client).await,
+        Nodes::Show(args) => show(context, &mut client, &args.node).await,
+        Nodes::Approve(args) => act(context, &mut client, &args.node, "approve").await,
+        Nodes::Reject(args) => act(context, &mut client, &args.node, "reject").await,
+        Nodes::Cordon(args) => act(context, &mut client, &args.node, "cordon").await,
+        Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
+        Nodes::Drain(args) => act(context, &mut client, &args.node, "drain").await,
+        Nodes::Probe(args) => act(context, &mut client, &args.node, "probe").await,
+    }
+}
+
+async fn list(context: &Context, client: &mut Client) -> Result<()> {
+    let list = client.list("/api/v1/admin/nodes", usize::MAX).await?;
+    if context.json {
+        return output::json(&list);
+    }
+    let rows = items(&list)
+        .iter()
+        .map(|node| {
+            vec![
+                text(node, "name"),
+                text(node, "id"),
+                text(node, "state"),
+                text(node, "presence"),
+                text(node, "scheduling"),
+                text(node, "health"),
+                models(node),
+                busiest(node),
+                text(node, "agent_version"),
+            ]
+        })
+        .collect();
+    let head = ["name", "id", "state", "presence", "scheduling", "health", "gpus", "busiest", "agent"];
+    output::table(&head, rows, "no nodes yet; `muster tokens create` prints the line that enrols one")
+}
+
+/// `8 x H100`, or why there are none.
+fn models(node: &Value) -> String {
+    let gpus = node["gpus"].as_array().map_or(&[][..], Vec::as_slice);
+    match gpus.first() {
+        Some(first) => format!("{} x {}", gpus.len(), text(first, "model")),
+        None => text(node, "gpu_state"),
+    }
+}
+
+fn busiest(node: &Value) -> String {
+    let gpus = node["gpus"].as_array().map_or(&[][..], Vec::as_slice);
+    match gpus.iter().filter_map(|gpu| gpu["utilization_percent"].as_f64()).reduce(f64::max) {
+        Some(percent) => format!("{percent:.0} %"),
+        None => "-".into(),
+    }
+}
+
+async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()> {
+    let id = resolve::node(client, wanted).await?;
+    let node = client.get(&format!("/api/v1/admin/nodes/{id}")).await?;
+    if context.json {
+        return output::json(&node);
+    }
+    let fact = |name: &'static str| (name, text(&node, name));
+    output::facts(&[
+        fact("name"),
+        fact("id"),
+        fact("state"),
+        fact("presence"),
+        fact("scheduling"),
+        fact("health"),
+        fact("gpu_state"),
+        fact("agent_version"),
+        ("last_seen_at", time(&node, "last_seen_at")),
+        ("labels", text(&node, "labels")),
+    ])?;
+    let gpus = node["gpus"].as_array().map_or(&[][..], Vec::as_slice);
+    if gpus.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    let rows = gpus
+        .iter()
+        .map(|gpu| {
+            vec![
+                text(gpu, "uuid"),
+                text(gpu, "model"),
+                format!("{} / {}", bytes(&gpu["memory_used_bytes"]), bytes(&gpu["memory_total_bytes"])),
+                unit(gpu, "utilization_percent", 1.0, "%"),
+                unit(gpu, "temperature_c", 1.0, "C"),
+                unit(gpu, "power_mw", 1000.0, "W"),
+                time(gpu, "sampled_at"),
+            ]
+        })
+        .collect();
+    output::table(&["gpu", "model", "memory", "busy", "temp", "power", "sampled"], rows, "")
+}
+
+/// What was not measured is `-`, never zero.
+fn unit(gpu: &Value, name: &str, per: f64, unit: &str) -> String {
+    gpu[name].as_f64().map_or_else(|| "-".into(), |value| format!("{:.0} {unit}", value / per))
+}
+
+async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -> Result<()> {
+    let id = resolve::node(client, wanted).await?;
+    let answer = client.post(&format!("/api/v1/admin/nodes/{id}/{verb}"), &json!({})).await?;
+    finish(context, client, &answer, &format!("{verb}: {id}")).await
+}
+
+/// Follows the operation of an answer if it started one, and prints what came of it.
+pub(super) async fn finish(context: &Context, client: &mut Client, answer: &Value, said: &str) -> Result<()> {
+    let Some(operation) = answer["operation_id"].as_str() else {
+        if context.json {
+            return output::json(answer);
+        }
+        eprintln!("{said}");
+        return Ok(());
+    };
+    let ended = progress::follow(client, operation).await?;
+    if context.json {
+        output::json(&ended)?;
+    } else {
+        eprintln!("{said}, {}", text(&ended, "state"));
+        if !ended["result"].is_null() {
+            output::json(&ended["result"])?;
+        }
+    }
+    progress::outcome(&ended)
+}
