@@ -106,6 +106,20 @@ pub fn encode_numbered(kind: Kind, offset: u64, bytes: &[u8]) -> Bytes {
     out.freeze()
 }
 
+/// What stands before the bytes of a numbered frame, for senders that write header and bytes in one go.
+///
+/// # Panics
+/// If `len` is over [`crate::limits::SESSION_DATA_MAX`] less the offset.
+#[must_use]
+pub fn numbered_header(kind: Kind, offset: u64, len: usize) -> [u8; HEADER_LEN + 8] {
+    let mut out = BytesMut::with_capacity(HEADER_LEN + 8);
+    put_header(&mut out, kind, 8 + len);
+    let mut header = [0; HEADER_LEN + 8];
+    header[..HEADER_LEN].copy_from_slice(&out);
+    header[HEADER_LEN..].copy_from_slice(&offset.to_be_bytes());
+    header
+}
+
 /// Cuts a stream of bytes into frames. Feed with [`FrameDecoder::push`], drain with [`FrameDecoder::next`].
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
@@ -140,6 +154,16 @@ impl FrameDecoder {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Bytes that the next frame still lacks as far as can be known now, for a reader that must not read past it.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        match self.buffer.get(..HEADER_LEN).map(parse_header) {
+            None => HEADER_LEN - self.buffer.len(),
+            Some(Ok((_, len))) => (HEADER_LEN + len as usize).saturating_sub(self.buffer.len()),
+            Some(Err(_)) => 0,
+        }
     }
 
     /// What was pushed and not yet cut, for a stream that turns raw after its first frames.
@@ -187,6 +211,20 @@ mod tests {
             while let Ok(Some(_)) = decoder.next() {}
             prop_assert!(decoder.pending() <= bytes.len());
         }
+    }
+
+    #[test]
+    fn numbered_header_and_missing_agree_with_the_frames() {
+        let whole = encode_numbered(Kind::SessionOutput, 7, b"bytes");
+        assert_eq!(numbered_header(Kind::SessionOutput, 7, 5), whole[..HEADER_LEN + 8]);
+        let mut decoder = FrameDecoder::default();
+        let mut at = 0;
+        while decoder.missing() > 0 {
+            let step = decoder.missing();
+            decoder.push(&whole[at..at + step]);
+            at += step;
+        }
+        assert_eq!(at, whole.len());
     }
 
     #[test]
