@@ -15,3 +15,4 @@ pub mod audit;
 pub mod projects;
 pub mod tenants;
 pub mod users;
+pub mod scheduler;
