@@ -11,6 +11,7 @@ use crate::base::supervise::Supervisor;
 use crate::base::work::Nudge;
 use crate::config::Config;
 use crate::cx::{Actor, Cx, Person};
+use crate::operations;
 use crate::users;
 use muster_protocol::ids::{CorrelationId, NodeId};
 use std::ops::Deref;
@@ -52,6 +53,10 @@ pub struct Parts {
     pub nudges: Nudges,
     /// Counters of failed sign-ins.
     pub failures: users::Failures,
+    /// What leases rows for this process; another at every start.
+    pub instance: String,
+    /// The kinds of operation there are.
+    pub kinds: operations::Kinds,
 }
 
 /// One nudge a reconciler. A room adds its field.
@@ -59,11 +64,30 @@ pub struct Parts {
 pub struct Nudges {
     /// `audit::seal`: events wait for their place in the chain.
     pub seal: Nudge,
+    /// `operations`: one may be overdue.
+    pub operations: Nudge,
+    /// `outbound`: a node task waits, or a link came up.
+    pub node_tasks: Nudge,
+}
+
+impl Nudges {
+    /// Wakes every reconciler that follows operations; for acts that may concern any room.
+    pub fn everything(&self) {
+        self.seal.notify();
+        self.operations.notify();
+        self.node_tasks.notify();
+    }
+}
+
+/// The kinds of operation, by room.
+fn kinds() -> Vec<operations::Kind> {
+    Vec::new()
 }
 
 impl App {
     /// Builds the application on an open store. Starts no task.
     pub fn build(config: Config, store: Store, clock: Clock, rng: Rng) -> std::io::Result<Self> {
+        let instance = rng.secret();
         Ok(Self(Arc::new(Parts {
             config,
             store,
@@ -76,6 +100,8 @@ impl App {
             idempotency: IdempotencyState::default(),
             nudges: Nudges::default(),
             failures: users::Failures::default(),
+            instance,
+            kinds: operations::Kinds::new(kinds()),
         })))
     }
 

@@ -12,7 +12,8 @@ pub mod routes;
 
 pub mod access;
 pub mod audit;
+pub mod operations;
 pub mod projects;
+pub mod scheduler;
 pub mod tenants;
 pub mod users;
-pub mod scheduler;

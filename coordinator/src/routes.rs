@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::base::http::{Door, openapi};
-use crate::{access, projects};
+use crate::{access, operations, projects};
 use axum::Router;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
@@ -26,9 +26,12 @@ pub fn routes(door: Door) -> (Router<App>, OpenApi) {
 }
 
 fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    all.merge(projects::http::console_routes()).merge(access::http::console_routes())
+    // One line a room, in the order of the rooms.
+    let all = all.merge(projects::http::console_routes());
+    let all = all.merge(access::http::console_routes());
+    all.merge(operations::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
-    all
+    all.merge(operations::http::operator_routes())
 }

@@ -97,6 +97,9 @@ verbs! {
     OperationsCancel           = "operations.cancel":           MEMBERS,   OPS;
     OperationsRetry            = "operations.retry":            MEMBERS,   OPS;
     TasksList                  = "tasks.list":                  VIEWERS,   NONE;
+    OperationsEvents           = "operations.events":           VIEWERS,   STAFF;
+    TasksCancel                = "tasks.cancel":                MEMBERS,   NONE;
+    TasksRetry                 = "tasks.retry":                 MEMBERS,   NONE;
     TasksShow                  = "tasks.show":                  VIEWERS,   NONE;
     SkusList                   = "skus.list":                   VIEWERS,   STAFF;
     SkusShow                   = "skus.show":                   VIEWERS,   STAFF;

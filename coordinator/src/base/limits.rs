@@ -59,6 +59,9 @@ pub const SSH_KEYS: i64 = 100;
 /// The longest SSH public key line, bytes.
 pub const SSH_KEY_BYTES: usize = 16 * 1024;
 
+/// Lines of the timeline of one operation.
+pub const OPERATION_EVENTS: i64 = 500;
+
 /// How long the edge may be silent before the watchdog ends the process.
 pub const EDGE_SILENCE: Duration = Duration::from_secs(10);
 /// How long a stopping coordinator waits for what is running.

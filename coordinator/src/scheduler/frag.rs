@@ -73,9 +73,8 @@ pub(super) fn whole_node(node: &Node, request: &Request) -> Option<Vec<usize>> {
     if !fits_whole(node, request) || node.gpus.iter().any(|gpu| gpu.used != 0) {
         return None;
     }
-    let blocked = |slot: &super::model::Slot| {
-        matches!(slot.status, super::model::Status::Busy | super::model::Status::Held)
-    };
+    let blocked =
+        |slot: &super::model::Slot| matches!(slot.status, super::model::Status::Busy | super::model::Status::Held);
     if node.slots.iter().any(blocked) {
         return None;
     }

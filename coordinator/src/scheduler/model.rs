@@ -5,9 +5,9 @@ use muster_protocol::ids::{NodeId, SlotId};
 use std::collections::BTreeMap;
 
 /// Units of one whole GPU in the fragmentation score. Divisible by every slice count in use (1, 4, 7, 8).
-pub const GPU_UNITS: i64 = 840;
+pub(super) const GPU_UNITS: i64 = 840;
 /// Units of one CPU slot: small beside a GPU, so that GPU capacity decides wherever there is any.
-pub const CPU_UNITS: i64 = 20;
+pub(super) const CPU_UNITS: i64 = 20;
 
 /// All nodes that exist, as the store knew them at one moment.
 #[derive(Debug, Clone, Default)]
@@ -227,7 +227,7 @@ impl Gpu {
 
 /// `size` bits from `start`; slices beyond 64 are cut off.
 #[must_use]
-pub fn mask(start: u32, size: u32) -> u64 {
+pub(super) fn mask(start: u32, size: u32) -> u64 {
     let ones = if size >= 64 { u64::MAX } else { (1u64 << size) - 1 };
     if start >= 64 { 0 } else { ones << start }
 }

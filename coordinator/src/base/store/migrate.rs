@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     include_str!("../../projects/schema.sql"),
     include_str!("../../users/schema.sql"),
     include_str!("../../access/schema.sql"),
+    include_str!("../../operations/schema.sql"),
 ];
 
 /// One step of the schema.

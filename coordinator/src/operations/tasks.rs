@@ -1,0 +1,209 @@
+//! Node tasks: one typed command to one agent, from its row to the stored result.
+//!
+//! A task is offered over the node's link until its journal holds it, then only its result is waited for.
+//! The result is stored before it is acknowledged, so a crash on either side costs a repeat and no result.
+
+use super::kinds::Kinds;
+use super::model::{Outcome, StepState, TaskEvent, TaskState, task_after};
+use super::store::Operation;
+use super::{task_store as rows, verbs};
+use crate::base::http::Problem;
+use crate::base::store::Tx;
+use crate::cx::Cx;
+use muster_protocol::ids::{NodeId, NodeTaskId, OperationId};
+
+/// A row of `node_tasks`.
+#[derive(Debug, Clone)]
+pub struct NodeTask {
+    /// Its id.
+    pub id: NodeTaskId,
+    /// The operation it belongs to.
+    pub operation_id: OperationId,
+    /// The step of that operation it carries out.
+    pub step: String,
+    /// The node.
+    pub node_id: NodeId,
+    /// One of `muster_protocol::task::KINDS`.
+    pub kind: String,
+    /// JSON, by kind.
+    pub arguments: String,
+    /// Where it is.
+    pub state: TaskState,
+    /// Offers so far.
+    pub attempt: u32,
+    /// Longest run, ms.
+    pub run_ms: i64,
+    /// It does not start after this, ms since 1970.
+    pub not_after_ms: i64,
+    /// Last words of the agent about it.
+    pub progress: String,
+    /// `ok`, `failed`, `cancelled`, `deadline`, `expired`, `unsupported`.
+    pub result_code: Option<String>,
+    /// For people.
+    pub result_detail: Option<String>,
+    /// JSON, by kind.
+    pub result: Option<String>,
+    /// When it was made.
+    pub created_ms: i64,
+    /// When the agent took it.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+}
+
+/// What a node task is made of.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// The operation it belongs to.
+    pub operation_id: OperationId,
+    /// The step of that operation it carries out.
+    pub step: &'static str,
+    /// The node.
+    pub node_id: NodeId,
+    /// One of `muster_protocol::task::KINDS`.
+    pub kind: &'static str,
+    /// By kind.
+    pub arguments: serde_json::Value,
+    /// Longest run, ms.
+    pub run_ms: i64,
+    /// How long it may wait for its node, ms.
+    pub wait_ms: i64,
+}
+
+/// What an agent said at the end of a task.
+#[derive(Debug, Clone)]
+pub struct TaskEnd {
+    /// `ok`, `failed`, `cancelled`, `deadline`, `expired`, `unsupported`.
+    pub code: String,
+    /// For people.
+    pub detail: String,
+    /// JSON, by kind.
+    pub result: String,
+}
+
+/// Queues a task. After the commit nudge `app.nudges.node_tasks`.
+pub fn task_in(tx: &mut Tx, cx: &Cx, new: NewTask) -> Result<NodeTaskId, Problem> {
+    let task = NodeTask {
+        id: cx.new_id(),
+        operation_id: new.operation_id,
+        step: new.step.to_owned(),
+        node_id: new.node_id,
+        kind: new.kind.to_owned(),
+        arguments: new.arguments.to_string(),
+        state: TaskState::Queued,
+        attempt: 0,
+        run_ms: new.run_ms,
+        not_after_ms: cx.now_ms + new.wait_ms,
+        progress: String::new(),
+        result_code: None,
+        result_detail: None,
+        result: None,
+        created_ms: cx.now_ms,
+        started_ms: None,
+        ended_ms: None,
+    };
+    rows::insert(tx, &task)?;
+    Ok(task.id)
+}
+
+/// Tasks that have not ended, oldest first, at most a thousand.
+pub fn open_in(tx: &mut Tx) -> Result<Vec<NodeTask>, Problem> {
+    rows::open(tx)
+}
+
+/// Tasks of an operation, oldest first.
+pub fn tasks_of_in(tx: &mut Tx, operation: OperationId) -> Result<Vec<NodeTask>, Problem> {
+    rows::of_operation(tx, operation)
+}
+
+/// Tasks of a node, newest first, at most `limit`.
+pub fn tasks_on_in(tx: &mut Tx, node: NodeId, limit: i64) -> Result<Vec<NodeTask>, Problem> {
+    rows::of_node(tx, node, limit)
+}
+
+/// Applies an event that is no result; the state after it.
+pub fn event_in(tx: &mut Tx, cx: &Cx, id: NodeTaskId, event: TaskEvent) -> Result<TaskState, Problem> {
+    let task = rows::find(tx, id)?.ok_or_else(|| Problem::not_found("node task"))?;
+    let Some(next) = task_after(task.state, event) else { return Ok(task.state) };
+    rows::save(tx, &task, next, cx.now_ms)?;
+    if event == TaskEvent::Accept {
+        verbs::advance_in(tx, cx, task.operation_id, &task.step, "")?;
+    }
+    Ok(next)
+}
+
+/// Stores what the agent said last about a task.
+pub fn progress_in(tx: &mut Tx, cx: &Cx, id: NodeTaskId, words: &str) -> Result<(), Problem> {
+    let Some(task) = rows::find(tx, id)? else { return Ok(()) };
+    rows::progress(tx, id, words)?;
+    verbs::step_in(tx, cx, task.operation_id, &task.step, StepState::Active, words).map(|_| ())
+}
+
+/// Stores the result of a task once and hands it to its operation. False if it had one already.
+pub fn end_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, id: NodeTaskId, end: &TaskEnd) -> Result<bool, Problem> {
+    let Some(task) = rows::find(tx, id)? else { return Ok(false) };
+    let event = match end.code.as_str() {
+        "ok" => TaskEvent::Ok,
+        "cancelled" => TaskEvent::Cancelled,
+        _ => TaskEvent::NotOk,
+    };
+    let Some(next) = task_after(task.state, event) else { return Ok(false) };
+    rows::end(tx, &task, next, end, cx.now_ms)?;
+    ended(tx, cx, kinds, id)?;
+    Ok(true)
+}
+
+/// Gives up on a task that was not taken, or not heard of again, in time.
+pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, task: &NodeTask) -> Result<(), Problem> {
+    let Some(next) = task_after(task.state, TaskEvent::Expire) else { return Ok(()) };
+    let (code, detail) = match next {
+        TaskState::Unknown => ("unknown", "The node took the task and has not come back with its result."),
+        _ => ("expired", "The node could not be reached in time."),
+    };
+    let end = TaskEnd { code: code.to_owned(), detail: detail.to_owned(), result: String::new() };
+    rows::end(tx, task, next, &end, cx.now_ms)?;
+    ended(tx, cx, kinds, task.id)
+}
+
+/// Ends what is left of the tasks of an operation that ends; a running one keeps running to its result,
+/// which then only fills its own row.
+pub(super) fn drop_in(tx: &mut Tx, cx: &Cx, operation: OperationId) -> Result<(), Problem> {
+    for task in rows::of_operation(tx, operation)? {
+        if matches!(task.state, TaskState::Queued) {
+            let end = TaskEnd { code: "cancelled".into(), detail: String::new(), result: String::new() };
+            rows::end(tx, &task, TaskState::Cancelled, &end, cx.now_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells the operation of a task that has ended.
+fn ended(tx: &mut Tx, cx: &Cx, kinds: &Kinds, id: NodeTaskId) -> Result<(), Problem> {
+    let Some(task) = rows::find(tx, id)? else { return Ok(()) };
+    let operation = verbs::find_in(tx, task.operation_id)?;
+    if operation.state.is_final() {
+        return Ok(());
+    }
+    match kinds.get(&operation.kind).and_then(|kind| kind.task_ended) {
+        Some(hook) => hook(tx, cx, &operation, &task),
+        None => by_default(tx, cx, &operation, &task),
+    }
+}
+
+fn by_default(tx: &mut Tx, cx: &Cx, operation: &Operation, task: &NodeTask) -> Result<(), Problem> {
+    let detail = task.result_detail.clone().unwrap_or_default();
+    if task.state != TaskState::Succeeded {
+        let outcome = match task.state {
+            TaskState::Cancelled => Outcome::Cancelled,
+            _ => Outcome::Failed { code: task.result_code.clone().unwrap_or_default(), detail },
+        };
+        return verbs::finish_in(tx, cx, operation.id, &outcome).map(|_| ());
+    }
+    verbs::advance_in(tx, cx, operation.id, &task.step, "")?;
+    verbs::step_in(tx, cx, operation.id, &task.step, StepState::Completed, &detail)?;
+    let open = rows::of_operation(tx, operation.id)?.iter().any(|task| task.ended_ms.is_none());
+    if !open {
+        verbs::finish_in(tx, cx, operation.id, &Outcome::Succeeded)?;
+    }
+    Ok(())
+}

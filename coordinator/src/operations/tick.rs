@@ -1,0 +1,86 @@
+//! Upkeep of operations: those past their deadline, and node tasks that nobody took or brought back.
+//!
+//! Any coordinator may run it: an overdue operation is leased by its row, and what its kind does about it is
+//! one idempotent transaction.
+
+use super::model::Outcome;
+use super::{store, task_store, tasks, verbs};
+use crate::app::App;
+use crate::audit;
+use crate::base::http::Problem;
+use crate::base::store::Lane;
+use crate::base::work::Reconciler;
+use muster_protocol::ids::OperationId;
+use std::time::Duration;
+
+/// Longest time between two looks.
+const PERIOD: Duration = Duration::from_secs(2);
+/// How long one coordinator keeps an overdue operation to itself, ms.
+const LEASE_MS: i64 = 10_000;
+/// How long after its longest run a task's result may still come, ms.
+const GRACE_MS: i64 = 30_000;
+
+/// Starts the reconciler.
+pub fn start(app: &App) {
+    let this = app.clone();
+    let run = move || {
+        let app = this.clone();
+        async move { run(&app).await }
+    };
+    Reconciler { name: "operations.driver", period: PERIOD, nudge: app.nudges.operations.clone(), run }
+        .start(&app.supervisor);
+}
+
+async fn run(app: &App) -> Result<(), Problem> {
+    let now_ms = app.clock.now_ms();
+    let (due, stale) = app
+        .store
+        .read(move |tx| {
+            let due = store::due(tx, now_ms)?;
+            let mut open = task_store::open(tx)?;
+            open.retain(|task| match task.started_ms {
+                None => task.not_after_ms < now_ms,
+                Some(started) => started + task.run_ms + GRACE_MS < now_ms,
+            });
+            Ok((due, open))
+        })
+        .await?;
+    for id in &due {
+        drive(app, *id).await?;
+    }
+    let any = !due.is_empty() || !stale.is_empty();
+    for task in stale {
+        let (cx, kinds) = (app.system("operations.driver"), app.kinds.clone());
+        app.store.on(Lane::Upkeep).ingest(move |tx| tasks::expire_in(tx, &cx, &kinds, &task)).await?;
+    }
+    if any {
+        app.nudges.everything();
+    }
+    Ok(())
+}
+
+/// Does what the kind of an overdue operation says; without a word from it, the operation fails.
+async fn drive(app: &App, id: OperationId) -> Result<(), Problem> {
+    let (cx, kinds, owner) = (app.system("operations.driver"), app.kinds.clone(), app.instance.clone());
+    app.store
+        .on(Lane::Upkeep)
+        .write(move |tx| {
+            if !store::lease(tx, id, &owner, cx.now_ms, cx.now_ms + LEASE_MS)? {
+                return Ok(audit::unchanged(()));
+            }
+            let operation = verbs::find_in(tx, id)?;
+            match kinds.get(&operation.kind).and_then(|kind| kind.overdue) {
+                Some(hook) => hook(tx, &cx, &operation)?,
+                None => {
+                    let detail = "It was not done within its time.".to_owned();
+                    let outcome = Outcome::Failed { code: "deadline".to_owned(), detail };
+                    verbs::finish_in(tx, &cx, id, &outcome)?;
+                }
+            }
+            // The hook may have given it more time, or left it to be ended by what it began; it is asked again
+            // only for a new deadline.
+            store::undue(tx, id, cx.now_ms)?;
+            audit::record(tx, &cx, audit::Event::new("operations.overdue", id), ())
+        })
+        .await
+}
