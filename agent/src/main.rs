@@ -1,5 +1,7 @@
 //! `muster-agent`: one binary, one subcommand per process it can be.
 
+use clap::Parser;
+use muster_agent::{args, enroll_command, log};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -8,5 +10,23 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|word| word == "cell") {
         return muster_agent::cell::main(arguments);
     }
-    ExitCode::from(2)
+    let cli = args::Cli::parse();
+    let result = match cli.command {
+        args::Command::Enroll(arguments) => {
+            log::start("warn");
+            on_runtime(enroll_command::run(arguments))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("muster-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread carries all of it: a terminal's byte never crosses from one core to another.
+fn on_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

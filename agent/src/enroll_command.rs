@@ -1,0 +1,87 @@
+//! `muster-agent enroll`: one conversation, then words for a person.
+
+use crate::{
+    args,
+    config::Config,
+    enrol::{self, EnrolError, Standing, Token},
+    host,
+    identity::{self, Identity, Stage},
+};
+use anyhow::bail;
+use muster_pki::client::TimeSource;
+use std::path::Path;
+
+/// Runs `enroll`.
+///
+/// # Errors
+/// With the reason for people; the secret is in none of them.
+pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
+    let state_dir = arguments.common.state_dir.as_path();
+    let token = Token::parse(&arguments.token)?;
+    identity::make_state_dir(state_dir)?;
+    if let Some(known) = Identity::load(state_dir)? {
+        refuse_rehoming(&known, state_dir)?;
+    }
+    let config = Config::load(arguments.common.config.as_deref(), state_dir)?;
+    let name = arguments.name.or(config.name);
+    let facts = host::facts(name.as_deref(), state_dir);
+    let standing =
+        enrol::enroll(state_dir, &arguments.coordinator, &token, facts.clone(), Vec::new()).await.map_err(refused)?;
+    tell(&standing);
+    if !arguments.wait || standing.identity.stage == Stage::Issued {
+        return Ok(());
+    }
+    let mut wait = standing.retry_after;
+    loop {
+        tokio::time::sleep(wait).await;
+        let coordinator_ms = standing.coordinator_ms;
+        let time = TimeSource::new(move || coordinator_ms);
+        match enrol::poll(state_dir, &arguments.coordinator, &standing.identity, time, facts.clone()).await {
+            Ok(now) if now.identity.stage == Stage::Issued => {
+                println!("Approved: {} has its certificate.", now.identity.node_id);
+                return Ok(());
+            }
+            Ok(now) => wait = now.retry_after,
+            Err(error) if error.is_final() => {
+                Identity::forget(state_dir)?;
+                return Err(refused(error));
+            }
+            Err(error) => eprintln!("still waiting: {error}"),
+        }
+    }
+}
+
+fn refused(error: EnrolError) -> anyhow::Error {
+    match error {
+        EnrolError::Wire(error) => anyhow::anyhow!("cannot enroll: {error}"),
+        error => anyhow::anyhow!("enrolment refused: {error}"),
+    }
+}
+
+fn refuse_rehoming(known: &Identity, state_dir: &Path) -> anyhow::Result<()> {
+    if known.stage == Stage::Pending {
+        return Ok(());
+    }
+    bail!(
+        "this machine is already node {} of fleet {}; a node is never re-homed silently. \
+         For a second node on this machine give another --state-dir (now {})",
+        known.node_id,
+        known.fleet_id,
+        state_dir.display()
+    )
+}
+
+fn tell(standing: &Standing) {
+    let identity = &standing.identity;
+    match identity.stage {
+        Stage::Issued => println!("This machine is node {} of fleet {}.", identity.node_id, identity.fleet_id),
+        Stage::Pending => println!(
+            "This machine is node {} of fleet {} and waits for an operator:\n  muster nodes approve {}",
+            identity.node_id, identity.fleet_id, identity.node_id
+        ),
+    }
+    println!("Next: muster-agent run");
+    if let Some(skew) = standing.skew_ms {
+        eprintln!("warning: this machine's clock is {} s off the coordinator's", -skew / 1000);
+    }
+}
