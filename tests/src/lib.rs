@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The harness: a whole Muster in a box, driven through its public doors only.
+//!
+//! A [`World`] is a real `muster demo`: real coordinator, real agents, real cells, on free ports in its own
+//! folder. [`Api`] speaks HTTP to one of its doors, [`Terminal`] the WebSocket, [`Cli`] is the `muster`
+//! command. Tests wait for conditions with [`eventually`], never for times.
+
+mod api;
+mod cli;
+mod gpu;
+mod terminal;
+mod wait;
+mod world;
+
+
+pub use api::{Answer, Api};
+pub use cli::{Cli, Output};
+pub use gpu::simgpu;
+pub use terminal::{Message, Terminal};
+pub use wait::{eventually, eventually_within};
+pub use api::fresh_key;
+pub use world::{Agent, Ready, World, WorldOptions, binary, is_root, signal};

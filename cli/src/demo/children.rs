@@ -1,0 +1,143 @@
+//! Child processes by name: started, watched, started again with a growing pause, stopped.
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::{prctl, signal::Signal},
+    unistd::Pid,
+};
+use std::{
+    fs,
+    io::Write,
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A process that lived this long died for a new reason: its pause starts over.
+const STEADY_AFTER: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+struct Named {
+    name: String,
+    command: Command,
+    child: Option<Child>,
+    started: Instant,
+    pause: Duration,
+    restart_at: Option<Instant>,
+}
+
+/// All children of the demo.
+#[derive(Debug)]
+pub(super) struct Children {
+    logs: PathBuf,
+    supervise: bool,
+    all: Vec<Named>,
+}
+
+impl Children {
+    pub(super) fn new(logs: PathBuf, supervise: bool) -> Self {
+        Self { logs, supervise, all: Vec::new() }
+    }
+
+    /// Starts a process that logs into its own file, ends with us and hears no Ctrl-C of the terminal.
+    pub(super) fn start(&mut self, name: &str, mut command: Command) -> Result<()> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.logs.join(format!("{name}.log")))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        // SAFETY: prctl is async-signal-safe and touches no memory of ours.
+        unsafe {
+            command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGTERM).map_err(std::io::Error::from));
+        }
+        let child = command.spawn().with_context(|| format!("{} does not start", command.get_program().display()))?;
+        let started = Instant::now();
+        let name = name.to_owned();
+        self.all.push(Named { name, command, child: Some(child), started, pause: RESTART_PAUSE_MIN, restart_at: None });
+        Ok(())
+    }
+
+    /// Process id of a child that runs.
+    pub(super) fn pid(&self, name: &str) -> Option<u32> {
+        self.all.iter().find(|named| named.name == name)?.child.as_ref().map(Child::id)
+    }
+
+    /// Looks once, after a short pause: restarts what died and is due.
+    ///
+    /// # Errors
+    /// If a child died and nothing shall be restarted and none is left.
+    pub(super) async fn watch(&mut self) -> Result<()> {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for named in &mut self.all {
+            named.look(self.supervise)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a child is dead, for the time before everything is up.
+    pub(super) fn check(&mut self, name: &str) -> Result<()> {
+        let Some(named) = self.all.iter_mut().find(|named| named.name == name) else { return Ok(()) };
+        if let Some(status) = named.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            bail!("{name} ended: {status}; see {}/{name}.log", self.logs.display());
+        }
+        Ok(())
+    }
+
+    /// Stops every child whose name begins so: TERM, then KILL.
+    pub(super) async fn stop(&mut self, prefix: &str) {
+        let mut going: Vec<Child> = Vec::new();
+        for named in self.all.iter_mut().filter(|named| named.name.starts_with(prefix)) {
+            named.restart_at = None;
+            going.extend(named.child.take());
+        }
+        for child in &going {
+            let _ = nix::sys::signal::kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+        }
+        let began = Instant::now();
+        for mut child in going {
+            while matches!(child.try_wait(), Ok(None)) {
+                if began.elapsed() > STOP_WITHIN {
+                    let _ = child.kill();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+impl Named {
+    fn look(&mut self, supervise: bool) -> Result<()> {
+        if let Some(child) = &mut self.child
+            && let Some(status) = child.try_wait()?
+        {
+            eprintln!("demo: {} ended: {status}", self.name);
+            self.child = None;
+            if self.started.elapsed() > STEADY_AFTER {
+                self.pause = RESTART_PAUSE_MIN;
+            }
+            self.restart_at = supervise.then(|| Instant::now() + self.pause);
+            self.pause = (self.pause * 2).min(RESTART_PAUSE_MAX);
+        }
+        if self.restart_at.is_some_and(|at| at <= Instant::now()) {
+            self.restart_at = None;
+            self.started = Instant::now();
+            self.child = Some(self.command.spawn()?);
+            eprintln!("demo: {} started again", self.name);
+        }
+        Ok(())
+    }
+}
+
+/// Runs a command to its end with the given input; its output is shown only if it fails.
+pub(super) fn run_with_input(mut command: Command, input: &[u8]) -> Result<String> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| command.get_program().display().to_string())?;
+    child.stdin.take().context("a pipe")?.write_all(input)?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,153 @@
+//! `muster demo`: a whole Muster on this machine, from nothing to ready, watched until Ctrl-C.
+//!
+//! [`layout`] says where things stand, [`children`] starts and restarts processes, [`fleet`] makes the nodes,
+//! [`seed`] makes what an operator and a user would make by hand, [`ready`] tells scripts. Everything it does
+//! goes through the same commands and doors that people use.
+
+mod children;
+mod door;
+mod fleet;
+mod layout;
+mod ready;
+mod seed;
+
+use anyhow::{Context, Result};
+use children::Children;
+use clap::{Args, ValueEnum};
+use layout::Layout;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+/// Runs a coordinator, simulated GPU nodes, an operator and a user on this machine until Ctrl-C.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Folder of all data; the demo starts again on what is there.
+    #[arg(long, default_value = "muster-demo", env = "MUSTER_DEMO_DIR")]
+    dir: PathBuf,
+    /// Simulated nodes: 8×H100, 4×A100-80 (two of them with MIG), 1×L40S, then more L40S.
+    #[arg(long, default_value_t = 3)]
+    nodes: u32,
+    /// Written when all is ready, and again when a process id changes.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+    /// Address of the user door; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    console: SocketAddr,
+    /// Address of the operator door; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    operator: SocketAddr,
+    /// Where agents connect to (UDP); port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    quic: SocketAddr,
+    /// HTTPS doors with a certificate of the built-in CA.
+    #[arg(long)]
+    tls: bool,
+    /// Walls of allocations; the default is the strongest that this user can build.
+    #[arg(long, value_enum)]
+    isolation: Option<Isolation>,
+    /// `real` adds this machine, with its NVIDIA driver, as a further node.
+    #[arg(long, value_enum, default_value = "sim")]
+    gpu: Gpu,
+    /// Whether what dies is started again.
+    #[arg(long, value_enum, default_value = "on")]
+    supervise: Switch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Isolation {
+    /// Namespaces, cgroups and devices of its own for each allocation: needs root.
+    Cell,
+    /// The same walls as an ordinary user; limits are not enforced.
+    Userns,
+    /// No walls: for development only.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Gpu {
+    Sim,
+    Real,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+/// Brings everything up, watches it, and takes it down on Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// If something cannot be brought up; what was started is stopped again, its logs stay.
+pub async fn run(args: DemoArgs) -> Result<ExitCode> {
+    let layout = Layout::open(&args)?;
+    let mut children = Children::new(layout.logs(), args.supervise == Switch::On);
+    let outcome = tokio::select! {
+        outcome = up_and_watch(&args, &layout, &mut children) => outcome,
+        signal = stop_signal() => signal.map(|()| ()),
+    };
+    eprintln!("\nstopping…");
+    children.stop("agent-").await;
+    fleet::end_cells(&args, &layout).await;
+    children.stop("").await;
+    outcome.with_context(|| format!("the logs are in {}", layout.logs().display())).map(|()| ExitCode::SUCCESS)
+}
+
+async fn up_and_watch(args: &DemoArgs, layout: &Layout, children: &mut Children) -> Result<()> {
+    say("starting the coordinator");
+    start_coordinator(args, layout, children)?;
+    let operator = door::Door::open(layout, &layout.operator_url, &layout.operator).await?;
+    let nodes = fleet::plan(args, layout);
+    for (number, node) in nodes.iter().enumerate() {
+        say(&format!("node {} of {}: {}", number + 1, nodes.len(), node.name));
+        fleet::start(args, layout, node, &operator, children).await?;
+    }
+    say("approving slots, putting products on sale");
+    let skus = seed::run(layout, &operator, &nodes).await?;
+    let isolation = fleet::isolation(&operator).await?;
+    let mut told = None;
+    loop {
+        let now = ready::Ready::gather(args, layout, &operator, children, &nodes, &skus, &isolation).await;
+        if let Some(now) = now
+            && told.as_ref() != Some(&now)
+        {
+            if let Some(path) = &args.ready_file {
+                now.write(path)?;
+            }
+            if told.is_none() {
+                now.print(layout);
+            }
+            told = Some(now);
+        }
+        children.watch().await?;
+    }
+}
+
+fn start_coordinator(args: &DemoArgs, layout: &Layout, children: &mut Children) -> Result<()> {
+    if !layout.coordinator_exists() {
+        let mut init = layout.command("muster-coordinator");
+        init.arg("init").arg("--data-dir").arg(layout.data_dir());
+        init.args(["--operator-username", &layout.operator.username, "--operator-password-stdin"]);
+        children::run_with_input(init, layout.operator.password.as_bytes()).context("muster-coordinator init")?;
+    }
+    let mut serve = layout.command("muster-coordinator");
+    serve.arg("serve").arg("--data-dir").arg(layout.data_dir());
+    serve.args(["--console", &layout.console.to_string(), "--operator", &layout.operator_addr.to_string()]);
+    serve.args(["--quic", &layout.quic.to_string()]);
+    if args.tls {
+        serve.arg("--tls");
+    }
+    children.start("coordinator", serve)
+}
+
+fn say(what: &str) {
+    eprintln!("demo: {what}");
+}
+
+async fn stop_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut hup = signal(SignalKind::hangup())?;
+    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = hup.recv() => {} }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What an operator and a user would do by hand: approve slots, make products of them, sign up.
+
+use super::{
+    door::{Door, Session},
+    fleet::DemoNode,
+    layout::Layout,
+};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+const SLOTS_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const GIB: u64 = 1 << 30;
+
+/// Approves everything, puts it on sale, makes the user; gives the names of the SKUs on sale.
+pub(super) async fn run(layout: &Layout, operator: &Door, nodes: &[DemoNode]) -> Result<Vec<String>> {
+    let session = operator.sign_in().await?;
+    let mut wanted = BTreeSet::new();
+    for node in nodes {
+        for slot in slots_of(&session, &node.node_id(layout)?).await? {
+            wanted.insert(Product::of(&slot));
+        }
+    }
+    let on_sale = put_on_sale(&session, wanted).await?;
+    sign_up(layout).await?;
+    Ok(on_sale)
+}
+
+/// Waits for the node's slots and approves those that wait for it.
+async fn slots_of(session: &Session<'_>, node: &str) -> Result<Vec<Value>> {
+    let began = Instant::now();
+    loop {
+        let list = session.get(&format!("/api/v1/admin/nodes/{node}/slots")).await?;
+        let slots = list["items"].as_array().cloned().unwrap_or_default();
+        if !slots.is_empty() {
+            for slot in slots.iter().filter(|slot| slot["state"] == "discovered") {
+                let id = slot["id"].as_str().context("a slot has an id")?;
+                let _ = session.post(&format!("/api/v1/admin/nodes/{node}/slots/{id}/approve"), json!({})).await?;
+            }
+            return Ok(slots);
+        }
+        if began.elapsed() > SLOTS_WITHIN {
+            bail!("node {node} reports no slots");
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What is made of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Product {
+    kind: String,
+    model: Option<String>,
+    profile: Option<String>,
+}
+
+impl Product {
+    fn of(slot: &Value) -> Self {
+        let text = |name: &str| slot[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        Self {
+            kind: text("kind").unwrap_or_default(),
+            model: text("gpu_model"),
+            profile: text("profile"),
+        }
+    }
+
+    /// `h100`, `a100-80`, `mig-1g.10gb`, `cpu`.
+    fn name(&self) -> String {
+        match (&self.profile, &self.model) {
+            (Some(profile), _) => format!("mig-{profile}"),
+            (None, Some(model)) => short_model(model),
+            (None, None) => self.kind.clone(),
+        }
+    }
+
+    fn body(&self, gpus: u64) -> Value {
+        let name = if gpus > 1 { format!("{}-x{gpus}", self.name()) } else { self.name() };
+        json!({
+            "name": name, "kind": self.kind, "gpu_model": self.model, "mig_profile": self.profile, "gpus": gpus,
+            "cpu_milli": 1000 * gpus.max(1), "memory_bytes": GIB, "disk_bytes": 2 * GIB, "pids": 512,
+        })
+    }
+}
+
+/// `NVIDIA H100 80GB HBM3` → `h100`, `NVIDIA A100-SXM4-80GB` → `a100-80`.
+fn short_model(model: &str) -> String {
+    let words = model.replace(['-', '_'], " ").to_lowercase();
+    let mut words = words.split_whitespace().filter(|word| *word != "nvidia");
+    let name = words.next().unwrap_or("gpu").to_owned();
+    let memory = words.find_map(|word| word.strip_suffix("gb").map(str::to_owned));
+    match (name.as_str(), memory) {
+        ("a100", Some(memory)) => format!("{name}-{memory}"),
+        _ => name,
+    }
+}
+
+async fn put_on_sale(session: &Session<'_>, products: BTreeSet<Product>) -> Result<Vec<String>> {
+    let list = session.get("/api/v1/admin/skus").await?;
+    let mut names: BTreeSet<String> =
+        list["items"].as_array().into_iter().flatten().filter_map(|sku| Some(sku["name"].as_str()?.to_owned())).collect();
+    for product in products {
+        let sizes: &[u64] = match product.kind.as_str() {
+            "gpu" => &[1, 2, 4],
+            _ => &[1],
+        };
+        for gpus in sizes {
+            let body = product.body(if product.kind == "cpu" { 0 } else { *gpus });
+            let name = body["name"].as_str().unwrap_or_default().to_owned();
+            if !names.insert(name) {
+                continue;
+            }
+            let made = session.post("/api/v1/admin/skus", body).await?;
+            let id = made["id"].as_str().context("a SKU has an id")?;
+            if made["state"] != "active" {
+                let _ = session.post(&format!("/api/v1/admin/skus/{id}/activate"), json!({})).await?;
+            }
+        }
+    }
+    Ok(names.into_iter().collect())
+}
+
+async fn sign_up(layout: &Layout) -> Result<()> {
+    let door = Door::open(layout, &layout.console_url, &layout.user).await?;
+    let name = &layout.user.username;
+    let body = json!({"username": name, "email": format!("{name}@example.test"), "password": layout.user.password});
+    match door.anonymous("/api/v1/auth/personal/signup", body).await? {
+        (status, _) if status < 300 || status == 409 => Ok(()),
+        (status, answer) => bail!("sign-up of {name}: {status} {answer}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_model;
+
+    #[test]
+    fn models_get_short_names() {
+        assert_eq!(short_model("NVIDIA H100 80GB HBM3"), "h100");
+        assert_eq!(short_model("NVIDIA A100-SXM4-80GB"), "a100-80");
+        assert_eq!(short_model("NVIDIA L40S"), "l40s");
+        assert_eq!(short_model("Tesla T4"), "tesla");
+    }
+}

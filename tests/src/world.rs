@@ -1,0 +1,279 @@
+//! A whole Muster: one `muster demo` in its own folder, stopped and removed with the value.
+
+use crate::{Api, wait::eventually_within};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// How long a world may take to come up when two cores are busy with others.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+const LOG_TAIL_LINES: usize = 60;
+
+/// How a world shall be.
+#[derive(Debug, Clone)]
+pub struct WorldOptions {
+    /// Simulated nodes: the demo's own list, from the front.
+    pub nodes: u32,
+    /// `--isolation`; the demo's own choice if none.
+    pub isolation: Option<&'static str>,
+    /// Whether what dies is started again.
+    pub supervise: bool,
+    /// HTTPS doors.
+    pub tls: bool,
+    /// Runs as this user instead of the caller.
+    pub user: Option<&'static str>,
+    /// Further environment of all processes.
+    pub env: Vec<(String, String)>,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self { nodes: 1, isolation: None, supervise: true, tls: false, user: None, env: Vec::new() }
+    }
+}
+
+/// A running world.
+#[derive(Debug)]
+pub struct World {
+    demo: Child,
+    dir: tempfile::TempDir,
+}
+
+/// What the ready file says.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ready {
+    /// Address of the console door.
+    pub console_url: String,
+    /// Address of the operator door.
+    pub operator_url: String,
+    /// Where agents connect to.
+    pub quic_addr: String,
+    /// Data of the coordinator.
+    pub data_dir: PathBuf,
+    /// Its CA, PEM.
+    pub ca_file: PathBuf,
+    /// Level of isolation of all cells.
+    pub isolation: String,
+    /// Who may do all.
+    pub operator: Login,
+    /// Who may launch.
+    pub user: Login,
+    /// Process ids.
+    pub pids: Pids,
+    /// Names of the SKUs on sale.
+    pub skus: Vec<Value>,
+}
+
+/// A name and its password.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Login {
+    /// Name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
+
+/// Process ids, new after every restart.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pids {
+    /// Of the coordinator.
+    pub coordinator: i32,
+    /// Of the agents.
+    pub agents: Vec<Agent>,
+}
+
+/// One node of a world.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Agent {
+    /// Its id.
+    pub node_id: String,
+    /// Its name.
+    pub name: String,
+    /// The half with the network.
+    pub pid: i32,
+    /// The half with the rights.
+    pub root_pid: Option<i32>,
+    /// Its state.
+    pub state_dir: PathBuf,
+}
+
+/// A binary of this build.
+///
+/// # Panics
+/// If the test binary does not stand in a target folder.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a test binary");
+    let dir = own.ancestors().find(|dir| dir.join("muster").is_file()).expect("muster is built: cargo build --workspace");
+    dir.join(name)
+}
+
+/// Whether tests run as root: what only root can prove is skipped aloud elsewhere.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+impl World {
+    /// A world with one node of eight simulated GPUs.
+    pub async fn start() -> Self {
+        Self::with(WorldOptions::default()).await
+    }
+
+    /// A world with so many nodes.
+    pub async fn with_nodes(nodes: u32) -> Self {
+        Self::with(WorldOptions { nodes, ..WorldOptions::default() }).await
+    }
+
+    /// Any world.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub async fn with(options: WorldOptions) -> Self {
+        let dir = tempfile::Builder::new().prefix("muster-world-").tempdir().expect("a folder");
+        if let Some(user) = options.user {
+            let user = nix::unistd::User::from_name(user).expect("passwd").expect("the user exists");
+            nix::unistd::chown(dir.path(), Some(user.uid), Some(user.gid)).expect("root may");
+        }
+        let demo = spawn(dir.path(), &options);
+        let mut world = Self { demo, dir };
+        world.wait_ready().await;
+        world
+    }
+
+    async fn wait_ready(&mut self) {
+        let path = self.ready_path();
+        eventually_within(READY_WITHIN, "the demo is ready", async || {
+            if let Some(status) = self.demo.try_wait().expect("a child") {
+                self.print_logs();
+                panic!("the demo ended: {status}");
+            }
+            path.exists().then_some(())
+        })
+        .await;
+    }
+
+    fn ready_path(&self) -> PathBuf {
+        self.dir.path().join("ready.json")
+    }
+
+    /// The folder of everything.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The ready file as it is now.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn ready(&self) -> Ready {
+        let text = fs::read_to_string(self.ready_path()).expect("a ready file");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The demo's user at the console door.
+    pub async fn user(&self) -> Api {
+        let ready = self.ready();
+        Api::login(&ready.console_url, &ready.user.username, &ready.user.password).await
+    }
+
+    /// The demo's operator at the operator door.
+    pub async fn operator(&self) -> Api {
+        let ready = self.ready();
+        Api::login(&ready.operator_url, &ready.operator.username, &ready.operator.password).await
+    }
+
+    /// Somebody who has nothing to do with the demo's user.
+    pub async fn stranger(&self) -> Api {
+        Api::sign_up(&self.ready().console_url, "stranger").await
+    }
+
+    /// The process of the demo itself.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.demo.id()).expect("a pid")
+    }
+
+    /// Asks the demo to stop and waits until it has.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn stop(&mut self) -> std::process::ExitStatus {
+        signal(self.pid(), nix::sys::signal::Signal::SIGTERM);
+        eventually_within(STOP_WITHIN, "the demo stops", async || self.demo.try_wait().expect("a child")).await
+    }
+
+    /// Starts the demo again on the same data.
+    pub async fn start_again(&mut self, options: &WorldOptions) {
+        let _ = fs::remove_file(self.ready_path());
+        self.demo = spawn(self.dir.path(), options);
+        self.wait_ready().await;
+    }
+
+    fn print_logs(&self) {
+        let logs = self.dir.path().join("demo/logs");
+        let mut files: Vec<_> = fs::read_dir(logs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        files.push(self.dir.path().join("demo.log"));
+        files.sort();
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            eprintln!("--- {}", file.display());
+            lines.iter().skip(lines.len().saturating_sub(LOG_TAIL_LINES)).for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_logs();
+        }
+        signal(self.pid(), nix::sys::signal::Signal::SIGTERM);
+        let began = std::time::Instant::now();
+        while matches!(self.demo.try_wait(), Ok(None)) {
+            if began.elapsed() > STOP_WITHIN {
+                let _ = self.demo.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Sends a signal to a process that may be gone.
+pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
+}
+
+fn spawn(dir: &Path, options: &WorldOptions) -> Child {
+    let log = fs::File::create(dir.join("demo.log")).expect("a log");
+    let muster = binary("muster");
+    let mut command = if let Some(user) = options.user {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]).arg(muster).env("HOME", dir);
+        command
+    } else {
+        Command::new(muster)
+    };
+    command.arg("demo").arg("--dir").arg(dir.join("demo")).arg("--ready-file").arg(dir.join("ready.json"));
+    command.args(["--nodes", &options.nodes.to_string()]);
+    command.args(["--console", "127.0.0.1:0", "--operator", "127.0.0.1:0", "--quic", "127.0.0.1:0"]);
+    command.args(["--supervise", if options.supervise { "on" } else { "off" }]);
+    if options.tls {
+        command.arg("--tls");
+    }
+    if let Some(isolation) = options.isolation {
+        command.args(["--isolation", isolation]);
+    }
+    command.envs(options.env.iter().cloned()).env("NO_COLOR", "1");
+    let out = log.try_clone().expect("a log");
+    command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("muster demo starts")
+}
