@@ -6,16 +6,16 @@
 
 mod api;
 mod cli;
+pub mod flow;
 mod gpu;
 mod terminal;
 mod wait;
 mod world;
 
-
+pub use api::fresh_key;
 pub use api::{Answer, Api};
 pub use cli::{Cli, Output};
 pub use gpu::simgpu;
 pub use terminal::{Message, Terminal};
 pub use wait::{eventually, eventually_within};
-pub use api::fresh_key;
 pub use world::{Agent, Ready, World, WorldOptions, binary, is_root, signal};

@@ -110,7 +110,8 @@ pub struct Agent {
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a test binary");
-    let dir = own.ancestors().find(|dir| dir.join("muster").is_file()).expect("muster is built: cargo build --workspace");
+    let dir =
+        own.ancestors().find(|dir| dir.join("muster").is_file()).expect("muster is built: cargo build --workspace");
     dir.join(name)
 }
 
