@@ -1,0 +1,153 @@
+//! The demo's nodes: real agents, each with its own state and its own simulated GPUs.
+
+use super::{
+    DemoArgs, Gpu, Isolation,
+    children::{Children, run_with_input},
+    door::Door,
+    layout::Layout,
+};
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+const ONLINE_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// One node.
+#[derive(Debug, Clone)]
+pub(super) struct DemoNode {
+    pub(super) name: String,
+    /// Arguments of `simgpu-init`; none: this machine's own GPUs.
+    scenario: Option<&'static [&'static str]>,
+}
+
+impl DemoNode {
+    pub(super) fn child_name(&self) -> String {
+        format!("agent-{}", self.name)
+    }
+
+    /// Its id, once it is enrolled.
+    pub(super) fn node_id(&self, layout: &Layout) -> Result<String> {
+        let path = layout.state_dir(&self.name).join("node_id");
+        Ok(fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().to_owned())
+    }
+}
+
+/// The nodes of this demo, in order.
+pub(super) fn plan(args: &DemoArgs, _layout: &Layout) -> Vec<DemoNode> {
+    let mut nodes: Vec<DemoNode> = (0..args.nodes)
+        .map(|number| match number {
+            0 => DemoNode { name: "h100".into(), scenario: Some(&["--gpu", "h100", "--count", "8"]) },
+            1 => DemoNode { name: "a100".into(), scenario: Some(&["--gpu", "a100-80", "--count", "4", "--mig", "2"]) },
+            2 => DemoNode { name: "l40s".into(), scenario: Some(&["--gpu", "l40s", "--count", "1"]) },
+            more => DemoNode { name: format!("l40s-{}", more - 1), scenario: Some(&["--gpu", "l40s", "--count", "1"]) },
+        })
+        .collect();
+    if args.gpu == Gpu::Real {
+        nodes.push(DemoNode { name: "this-machine".into(), scenario: None });
+    }
+    nodes
+}
+
+/// Makes the node if it is new, starts its agent, waits until it is online.
+pub(super) async fn start(
+    args: &DemoArgs,
+    layout: &Layout,
+    node: &DemoNode,
+    operator: &Door,
+    children: &mut Children,
+) -> Result<()> {
+    configure(args, layout, node)?;
+    if node.node_id(layout).is_err() {
+        enrol(layout, node, operator).await?;
+    }
+    let mut run = layout.command("muster-agent");
+    run.arg("run").arg("--state-dir").arg(layout.state_dir(&node.name));
+    let child = node.child_name();
+    children.start(&child, run)?;
+    let session = operator.sign_in().await?;
+    let path = format!("/api/v1/admin/nodes/{}", node.node_id(layout)?);
+    let began = Instant::now();
+    while session.get(&path).await?["presence"] != "online" {
+        children.check(&child)?;
+        if began.elapsed() > ONLINE_WITHIN {
+            bail!("node {} does not come online; see {}/{child}.log", node.name, layout.logs().display());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+async fn enrol(layout: &Layout, node: &DemoNode, operator: &Door) -> Result<()> {
+    let session = operator.sign_in().await?;
+    let token = session.post("/api/v1/admin/bootstrap-tokens", json!({"auto_approve": true})).await?;
+    let mut enroll = layout.command("muster-agent");
+    enroll.arg("enroll").arg("--state-dir").arg(layout.state_dir(&node.name)).arg("--wait");
+    enroll.args(["--coordinator", &layout.quic.to_string()]);
+    enroll.args(["--token", token["token"].as_str().context("a token")?]);
+    let _ = run_with_input(enroll, b"").with_context(|| format!("node {} does not enrol", node.name))?;
+    Ok(())
+}
+
+/// Writes the agent's configuration and, for a new node, its simulated GPUs.
+fn configure(args: &DemoArgs, layout: &Layout, node: &DemoNode) -> Result<()> {
+    let state = layout.state_dir(&node.name);
+    fs::create_dir_all(&state)?;
+    let mut config = format!("name = \"{}\"\n", node.name);
+    if let Some(isolation) = args.isolation {
+        let word = match isolation {
+            Isolation::Cell => "cell",
+            Isolation::Userns => "userns",
+            Isolation::None => "none",
+        };
+        config += &format!("isolation = \"{word}\"\n");
+    }
+    if let Some(scenario) = node.scenario {
+        let gpu = state.join("gpu");
+        if !gpu.exists() {
+            let mut init = layout.command("simgpu-init");
+            init.args(scenario).arg("--dir").arg(&gpu);
+            let _ = run_with_input(init, b"").context("simgpu-init")?;
+        }
+        let library = gpu.join("libnvidia-ml.so.1");
+        let dev = gpu.join("dev");
+        config += &format!("\n[gpu]\nnvml_library = \"{}\"\ndev_root = \"{}\"\n", library.display(), dev.display());
+    }
+    Ok(fs::write(state.join("agent.toml"), config)?)
+}
+
+/// Level of isolation that the nodes report, the weakest if they differ; the wanted one without nodes.
+pub(super) async fn isolation(operator: &Door) -> Result<String> {
+    let list = operator.sign_in().await?.get("/api/v1/admin/nodes").await?;
+    let words: Vec<&str> = list["items"].as_array().into_iter().flatten().filter_map(|node| node["isolation"].as_str()).collect();
+    Ok(["none", "userns", "cell"].into_iter().find(|word| words.contains(word)).unwrap_or("cell").to_owned())
+}
+
+/// Process id of the half of an agent that has the rights: its child.
+pub(super) fn root_half(agent: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{agent}/task/{agent}/children")).ok()?;
+    children.split_whitespace().find_map(|pid| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let is_root_half = words.split(|byte| *byte == 0).nth(1) == Some(b"root");
+        if is_root_half { pid.parse().ok() } else { None }
+    })
+}
+
+/// Ends all cells of the demo's nodes, which would outlive their agents otherwise.
+pub(super) async fn end_cells(args: &DemoArgs, layout: &Layout) {
+    for node in plan(args, layout) {
+        let state = layout.state_dir(&node.name);
+        if !state.join("node_id").exists() {
+            continue;
+        }
+        let mut end = layout.command("muster-agent");
+        end.arg("root").arg("--end-cells").arg("--state-dir").arg(&state);
+        if let Err(error) = run_with_input(end, b"") {
+            eprintln!("demo: cells of {}: {error:#}", node.name);
+        }
+    }
+}
+
