@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cell;
+mod doors;
 mod flow_enrol;
 mod flow_launch;
 mod flow_ssh;
