@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod cmd;
+pub mod demo;
 pub mod error;
 pub mod http;
 pub mod output;
@@ -17,6 +18,10 @@ use std::process::ExitCode;
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    // The demo has an `--operator ADDR` of its own, so its arguments are not read beside the global ones.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "demo") {
+        return demo::main(std::env::args_os().skip(1));
+    }
     let muster = match Muster::try_parse() {
         Ok(muster) => muster,
         Err(error) => {

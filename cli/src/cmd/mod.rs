@@ -91,6 +91,8 @@ pub enum Command {
     /// The audit trail (operators).
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Run a whole Muster on this machine, with simulated GPUs; see `muster demo --help`.
+    Demo,
     /// Print completions for a shell.
     Completions(completions::Completions),
 }
@@ -170,6 +172,7 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Release(args) => allocations::release(context, args).await,
         Command::Operations(command) => operations::run(context, command).await,
         Command::Audit(command) => audit::run(context, command).await,
+        Command::Demo => Err(Error::client("`demo` stands first: muster demo [OPTIONS]")),
         Command::Completions(args) => completions::run(&args),
     }
 }

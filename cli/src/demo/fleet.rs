@@ -3,9 +3,10 @@
 use super::{
     DemoArgs, Gpu, Isolation,
     children::{Children, run_with_input},
-    door::Door,
+    door::items,
     layout::Layout,
 };
+use crate::api::Client;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::{
@@ -57,21 +58,20 @@ pub(super) async fn start(
     args: &DemoArgs,
     layout: &Layout,
     node: &DemoNode,
-    operator: &Door,
+    client: &mut Client,
     children: &mut Children,
 ) -> Result<()> {
     configure(args, layout, node)?;
     if node.node_id(layout).is_err() {
-        enrol(layout, node, operator).await?;
+        enrol(layout, node, client).await?;
     }
     let mut run = layout.command("muster-agent");
     run.arg("run").arg("--state-dir").arg(layout.state_dir(&node.name));
     let child = node.child_name();
     children.start(&child, run)?;
-    let session = operator.sign_in().await?;
     let path = format!("/api/v1/admin/nodes/{}", node.node_id(layout)?);
     let began = Instant::now();
-    while session.get(&path).await?["presence"] != "online" {
+    while client.get(&path).await?["presence"] != "online" {
         children.check(&child)?;
         if began.elapsed() > ONLINE_WITHIN {
             bail!("node {} does not come online; see {}/{child}.log", node.name, layout.logs().display());
@@ -81,9 +81,8 @@ pub(super) async fn start(
     Ok(())
 }
 
-async fn enrol(layout: &Layout, node: &DemoNode, operator: &Door) -> Result<()> {
-    let session = operator.sign_in().await?;
-    let token = session.post("/api/v1/admin/bootstrap-tokens", json!({"auto_approve": true})).await?;
+async fn enrol(layout: &Layout, node: &DemoNode, client: &mut Client) -> Result<()> {
+    let token = client.post("/api/v1/admin/bootstrap-tokens", &json!({"auto_approve": true})).await?;
     let mut enroll = layout.command("muster-agent");
     enroll.arg("enroll").arg("--state-dir").arg(layout.state_dir(&node.name)).arg("--wait");
     enroll.args(["--coordinator", &layout.quic.to_string()]);
@@ -120,9 +119,9 @@ fn configure(args: &DemoArgs, layout: &Layout, node: &DemoNode) -> Result<()> {
 }
 
 /// Level of isolation that the nodes report, the weakest if they differ; the wanted one without nodes.
-pub(super) async fn isolation(operator: &Door) -> Result<String> {
-    let list = operator.sign_in().await?.get("/api/v1/admin/nodes").await?;
-    let words: Vec<&str> = list["items"].as_array().into_iter().flatten().filter_map(|node| node["isolation"].as_str()).collect();
+pub(super) async fn isolation(client: &mut Client) -> Result<String> {
+    let list = client.get("/api/v1/admin/nodes").await?;
+    let words: Vec<&str> = items(&list).iter().filter_map(|node| node["isolation"].as_str()).collect();
     Ok(["none", "userns", "cell"].into_iter().find(|word| words.contains(word)).unwrap_or("cell").to_owned())
 }
 
@@ -150,4 +149,3 @@ pub(super) async fn end_cells(args: &DemoArgs, layout: &Layout) {
         }
     }
 }
-

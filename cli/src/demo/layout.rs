@@ -118,7 +118,8 @@ impl Layout {
 
 fn logins(path: &Path) -> Result<Logins> {
     if let Ok(text) = fs::read_to_string(path) {
-        return serde_json::from_str(&text).with_context(|| format!("{} is damaged: remove the folder", path.display()));
+        return serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged: remove the folder", path.display()));
     }
     let logins = Logins { operator: Login::new("operator"), user: Login::new("demo") };
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;

@@ -11,14 +11,16 @@ mod layout;
 mod ready;
 mod seed;
 
+use crate::error;
 use anyhow::{Context, Result};
 use children::Children;
-use clap::{Args, ValueEnum};
+use clap::{Parser, ValueEnum};
 use layout::Layout;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// Runs a coordinator, simulated GPU nodes, an operator and a user on this machine until Ctrl-C.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Parser)]
+#[command(name = "muster demo", version)]
 pub struct DemoArgs {
     /// Folder of all data; the demo starts again on what is there.
     #[arg(long, default_value = "muster-demo", env = "MUSTER_DEMO_DIR")]
@@ -74,39 +76,56 @@ enum Switch {
     Off,
 }
 
+/// The command line of `muster demo`; the first argument is the word `demo`.
+pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args = DemoArgs::parse_from(args);
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("a runtime")
+        .and_then(|runtime| runtime.block_on(run(args)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::from(error::exit::CLIENT)
+        }
+    }
+}
+
 /// Brings everything up, watches it, and takes it down on Ctrl-C or SIGTERM.
 ///
 /// # Errors
 /// If something cannot be brought up; what was started is stopped again, its logs stay.
-pub async fn run(args: DemoArgs) -> Result<ExitCode> {
+async fn run(args: DemoArgs) -> Result<()> {
     let layout = Layout::open(&args)?;
     let mut children = Children::new(layout.logs(), args.supervise == Switch::On);
     let outcome = tokio::select! {
         outcome = up_and_watch(&args, &layout, &mut children) => outcome,
-        signal = stop_signal() => signal.map(|()| ()),
+        signal = stop_signal() => signal,
     };
     eprintln!("\nstopping…");
     children.stop("agent-").await;
     fleet::end_cells(&args, &layout).await;
     children.stop("").await;
-    outcome.with_context(|| format!("the logs are in {}", layout.logs().display())).map(|()| ExitCode::SUCCESS)
+    outcome.with_context(|| format!("the logs are in {}", layout.logs().display()))
 }
 
 async fn up_and_watch(args: &DemoArgs, layout: &Layout, children: &mut Children) -> Result<()> {
     say("starting the coordinator");
     start_coordinator(args, layout, children)?;
-    let operator = door::Door::open(layout, &layout.operator_url, &layout.operator).await?;
+    let mut operator = door::Door::operator(layout)?.sign_in().await?;
     let nodes = fleet::plan(args, layout);
     for (number, node) in nodes.iter().enumerate() {
         say(&format!("node {} of {}: {}", number + 1, nodes.len(), node.name));
-        fleet::start(args, layout, node, &operator, children).await?;
+        fleet::start(args, layout, node, &mut operator, children).await?;
     }
     say("approving slots, putting products on sale");
-    let skus = seed::run(layout, &operator, &nodes).await?;
-    let isolation = fleet::isolation(&operator).await?;
+    let skus = seed::run(layout, &mut operator, &nodes).await?;
+    let isolation = fleet::isolation(&mut operator).await?;
     let mut told = None;
     loop {
-        let now = ready::Ready::gather(args, layout, &operator, children, &nodes, &skus, &isolation).await;
+        let now = ready::Ready::gather(layout, children, &nodes, &skus, &isolation);
         if let Some(now) = now
             && told.as_ref() != Some(&now)
         {

@@ -1,9 +1,7 @@
 //! The ready file: what scripts need to know of a running demo.
 
 use super::{
-    DemoArgs,
     children::Children,
-    door::Door,
     fleet::{self, DemoNode},
     layout::{Layout, Login},
 };
@@ -41,11 +39,9 @@ struct Agent {
 }
 
 impl Ready {
-    /// All of it, once every process runs and every node is online; nothing before.
-    pub(super) async fn gather(
-        args: &DemoArgs,
+    /// All of it while every process runs; nothing while one is being restarted.
+    pub(super) fn gather(
         layout: &Layout,
-        operator: &Door,
         children: &Children,
         nodes: &[DemoNode],
         skus: &[String],
@@ -56,9 +52,14 @@ impl Ready {
             let pid = children.pid(&node.child_name())?;
             let root_pid = fleet::root_half(pid);
             let state_dir = layout.state_dir(&node.name);
-            agents.push(Agent { node_id: node.node_id(layout).ok()?, name: node.name.clone(), pid, root_pid, state_dir });
+            agents.push(Agent {
+                node_id: node.node_id(layout).ok()?,
+                name: node.name.clone(),
+                pid,
+                root_pid,
+                state_dir,
+            });
         }
-        let _ = (args, operator);
         Some(Self {
             console_url: layout.console_url.clone(),
             operator_url: layout.operator_url.clone(),

@@ -1,10 +1,11 @@
 //! What an operator and a user would do by hand: approve slots, make products of them, sign up.
 
 use super::{
-    door::{Door, Session},
+    door::{Door, items},
     fleet::DemoNode,
     layout::Layout,
 };
+use crate::api::Client;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
@@ -17,29 +18,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const GIB: u64 = 1 << 30;
 
 /// Approves everything, puts it on sale, makes the user; gives the names of the SKUs on sale.
-pub(super) async fn run(layout: &Layout, operator: &Door, nodes: &[DemoNode]) -> Result<Vec<String>> {
-    let session = operator.sign_in().await?;
+pub(super) async fn run(layout: &Layout, client: &mut Client, nodes: &[DemoNode]) -> Result<Vec<String>> {
     let mut wanted = BTreeSet::new();
     for node in nodes {
-        for slot in slots_of(&session, &node.node_id(layout)?).await? {
+        for slot in slots_of(client, &node.node_id(layout)?).await? {
             wanted.insert(Product::of(&slot));
         }
     }
-    let on_sale = put_on_sale(&session, wanted).await?;
-    sign_up(layout).await?;
+    let on_sale = put_on_sale(client, wanted).await?;
+    Door::console(layout)?.sign_up().await?;
     Ok(on_sale)
 }
 
 /// Waits for the node's slots and approves those that wait for it.
-async fn slots_of(session: &Session<'_>, node: &str) -> Result<Vec<Value>> {
+async fn slots_of(client: &mut Client, node: &str) -> Result<Vec<Value>> {
     let began = Instant::now();
     loop {
-        let list = session.get(&format!("/api/v1/admin/nodes/{node}/slots")).await?;
-        let slots = list["items"].as_array().cloned().unwrap_or_default();
+        let list = client.get(&format!("/api/v1/admin/nodes/{node}/slots")).await?;
+        let slots = items(&list).to_vec();
         if !slots.is_empty() {
             for slot in slots.iter().filter(|slot| slot["state"] == "discovered") {
                 let id = slot["id"].as_str().context("a slot has an id")?;
-                let _ = session.post(&format!("/api/v1/admin/nodes/{node}/slots/{id}/approve"), json!({})).await?;
+                let _ = client.post(&format!("/api/v1/admin/nodes/{node}/slots/{id}/approve"), &json!({})).await?;
             }
             return Ok(slots);
         }
@@ -61,11 +61,7 @@ struct Product {
 impl Product {
     fn of(slot: &Value) -> Self {
         let text = |name: &str| slot[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        Self {
-            kind: text("kind").unwrap_or_default(),
-            model: text("gpu_model"),
-            profile: text("profile"),
-        }
+        Self { kind: text("kind").unwrap_or_default(), model: text("gpu_model"), profile: text("profile") }
     }
 
     /// `h100`, `a100-80`, `mig-1g.10gb`, `cpu`.
@@ -98,10 +94,10 @@ fn short_model(model: &str) -> String {
     }
 }
 
-async fn put_on_sale(session: &Session<'_>, products: BTreeSet<Product>) -> Result<Vec<String>> {
-    let list = session.get("/api/v1/admin/skus").await?;
+async fn put_on_sale(client: &mut Client, products: BTreeSet<Product>) -> Result<Vec<String>> {
+    let list = client.get("/api/v1/admin/skus").await?;
     let mut names: BTreeSet<String> =
-        list["items"].as_array().into_iter().flatten().filter_map(|sku| Some(sku["name"].as_str()?.to_owned())).collect();
+        items(&list).iter().filter_map(|sku| Some(sku["name"].as_str()?.to_owned())).collect();
     for product in products {
         let sizes: &[u64] = match product.kind.as_str() {
             "gpu" => &[1, 2, 4],
@@ -113,24 +109,14 @@ async fn put_on_sale(session: &Session<'_>, products: BTreeSet<Product>) -> Resu
             if !names.insert(name) {
                 continue;
             }
-            let made = session.post("/api/v1/admin/skus", body).await?;
+            let made = client.post("/api/v1/admin/skus", &body).await?;
             let id = made["id"].as_str().context("a SKU has an id")?;
             if made["state"] != "active" {
-                let _ = session.post(&format!("/api/v1/admin/skus/{id}/activate"), json!({})).await?;
+                let _ = client.post(&format!("/api/v1/admin/skus/{id}/activate"), &json!({})).await?;
             }
         }
     }
     Ok(names.into_iter().collect())
-}
-
-async fn sign_up(layout: &Layout) -> Result<()> {
-    let door = Door::open(layout, &layout.console_url, &layout.user).await?;
-    let name = &layout.user.username;
-    let body = json!({"username": name, "email": format!("{name}@example.test"), "password": layout.user.password});
-    match door.anonymous("/api/v1/auth/personal/signup", body).await? {
-        (status, _) if status < 300 || status == 409 => Ok(()),
-        (status, answer) => bail!("sign-up of {name}: {status} {answer}"),
-    }
 }
 
 #[cfg(test)]
