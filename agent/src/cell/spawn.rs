@@ -231,10 +231,15 @@ fn drop_capabilities() -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
 }
 
+/// By the bare system call: the C library keeps some signals from being set, even back to their default.
 fn reset_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: setting the default action installs no handler; KILL and STOP are refused, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    /// Signals of the kernel, and bytes of its set of them.
+    const SIGNALS: i32 = 64;
+    const SET_BYTES: usize = 8;
+    let default = [0u64; 4];
+    for signal in 1..=SIGNALS {
+        // SAFETY: all zero is a valid `struct sigaction` with the default action, which installs no handler.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), SET_BYTES) };
     }
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
