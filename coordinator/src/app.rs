@@ -3,7 +3,7 @@
 use crate::base::clock::Clock;
 use crate::base::cpu::Cpu;
 use crate::base::health::Health;
-use crate::base::http::{IdempotencyState, Problem};
+use crate::base::http::{Door, IdempotencyState, Problem};
 use crate::base::metrics::Metrics;
 use crate::base::rng::Rng;
 use crate::base::store::Store;
@@ -11,8 +11,8 @@ use crate::base::supervise::Supervisor;
 use crate::base::work::Nudge;
 use crate::config::Config;
 use crate::cx::{Actor, Cx, Person};
-use crate::operations;
-use crate::users;
+use crate::fleet::{self, Fleet};
+use crate::{audit, operations, routes, users};
 use muster_protocol::ids::{CorrelationId, NodeId};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -57,6 +57,9 @@ pub struct Parts {
     pub instance: String,
     /// The kinds of operation there are.
     pub kinds: operations::Kinds,
+    /// What this installation is, with the CA.
+    pub fleet: Fleet,
+    documents: [String; 2],
 }
 
 /// One nudge a reconciler. A room adds its field.
@@ -85,8 +88,16 @@ fn kinds() -> Vec<operations::Kind> {
 }
 
 impl App {
-    /// Builds the application on an open store. Starts no task.
-    pub fn build(config: Config, store: Store, clock: Clock, rng: Rng) -> std::io::Result<Self> {
+    /// Builds the application on an initialised data directory. Starts no task; blocks on the store, so call
+    /// it before the edge runs.
+    pub fn build(config: Config, clock: Clock, rng: Rng) -> anyhow::Result<Self> {
+        let database = fleet::database(&config.data_dir);
+        if !database.exists() {
+            anyhow::bail!("there is no {}: run `muster-coordinator init` first", database.display());
+        }
+        let store = Store::open(&database)?;
+        let fleet = fleet::load(&store, &config.data_dir)?;
+        let document = |door| routes::routes(door).1.to_json();
         let instance = rng.secret();
         Ok(Self(Arc::new(Parts {
             config,
@@ -102,6 +113,8 @@ impl App {
             failures: users::Failures::default(),
             instance,
             kinds: operations::Kinds::new(kinds()),
+            fleet,
+            documents: [document(Door::Console)?, document(Door::Operator)?],
         })))
     }
 
@@ -121,6 +134,23 @@ impl App {
         let now_ms = self.clock.now_ms();
         let correlation_id: CorrelationId = self.rng.id(now_ms);
         Cx { actor, correlation_id, now_ms, source_ip: None, rng: self.rng.clone(), keyed: None }
+    }
+
+    /// Starts every reconciler, in the order of the rooms.
+    pub fn start(&self) {
+        audit::tick::start(self);
+        users::tick::start(self);
+        operations::tick::start(self);
+    }
+
+    /// The OpenAPI document of a door, as JSON text.
+    #[must_use]
+    pub fn document(&self, door: Door) -> &str {
+        let [console, operator] = &self.documents;
+        match door {
+            Door::Console => console,
+            Door::Operator => operator,
+        }
     }
 
     /// The person a token belongs to, if it is valid now.

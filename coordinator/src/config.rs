@@ -1,7 +1,11 @@
 //! How this process is told to run: flags, then `MUSTER_*`, then one TOML file, then defaults.
 
+use crate::base::log;
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The whole configuration, all layers applied.
 #[derive(Debug, Clone)]
@@ -12,12 +16,20 @@ pub struct Config {
     pub console: DoorConfig,
     /// The door for staff.
     pub operator: DoorConfig,
+    /// Host names and addresses the built-in certificate speaks for, beside the obvious ones.
+    pub tls_names: Vec<String>,
     /// Where agents connect (UDP).
     pub quic: SocketAddr,
     /// The address agents are told to connect to, `host:port`; that of `quic` when not set.
     pub quic_public: Option<String>,
     /// A token for scraping `/metrics` without signing in.
     pub scrape_token: Option<String>,
+    /// Where the bound addresses are written once all is up.
+    pub ready_file: Option<PathBuf>,
+    /// What is logged.
+    pub log_filter: String,
+    /// How log lines look.
+    pub log_format: log::Format,
 }
 
 /// One door.
@@ -27,7 +39,7 @@ pub struct DoorConfig {
     pub listen: SocketAddr,
     /// How it speaks.
     pub tls: DoorTls,
-    /// Where it is reached from outside, when it stands behind a proxy.
+    /// Where it is reached from outside, when it stands behind a proxy or under a name.
     pub public_url: Option<String>,
 }
 
@@ -40,9 +52,165 @@ pub enum DoorTls {
     BuiltIn,
     /// TLS with own files.
     Files {
-        /// PEM chain.
+        /// PEM chain, leaf first.
         cert: PathBuf,
         /// PEM key.
         key: PathBuf,
     },
+}
+
+/// Flags of `serve`. Each may also stand in the TOML file under the same name with underscores.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeArgs {
+    /// TOML file with any of these settings, named as the flags with underscores (`data_dir = "/var/lib/muster"`)
+    #[arg(long, env = "MUSTER_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Folder of the database, the CA and the keys; made by `init`
+    #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Console door (users): TCP address [default: 127.0.0.1:8080]
+    #[arg(long, env = "MUSTER_CONSOLE", value_name = "ADDR")]
+    pub console: Option<SocketAddr>,
+    /// Operator door (staff): TCP address, best a private one [default: 127.0.0.1:8081]
+    #[arg(long, env = "MUSTER_OPERATOR", value_name = "ADDR")]
+    pub operator: Option<SocketAddr>,
+    /// Where agents connect: UDP address [default: 0.0.0.0:7443]
+    #[arg(long, env = "MUSTER_QUIC", value_name = "ADDR")]
+    pub quic: Option<SocketAddr>,
+    /// What agents are told to connect to, when it differs from --quic (a DNS name, a port behind NAT)
+    #[arg(long, env = "MUSTER_QUIC_PUBLIC", value_name = "HOST:PORT")]
+    pub quic_public: Option<String>,
+    /// Speak HTTPS with a certificate from the built-in CA. Needed, or own files, on any address but loopback
+    #[arg(long, env = "MUSTER_TLS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub tls: Option<bool>,
+    /// Speak HTTPS with this certificate chain (PEM, leaf first)
+    #[arg(long, env = "MUSTER_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert (PEM)
+    #[arg(long, env = "MUSTER_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Further names of the built-in certificate, separated by commas
+    #[arg(long, env = "MUSTER_TLS_NAMES", value_name = "NAMES", value_delimiter = ',')]
+    pub tls_names: Option<Vec<String>>,
+    /// Where browsers reach the console door, when behind a proxy (https://console.example.org)
+    #[arg(long, env = "MUSTER_CONSOLE_URL", value_name = "URL")]
+    pub console_url: Option<String>,
+    /// Where browsers reach the operator door, when behind a proxy
+    #[arg(long, env = "MUSTER_OPERATOR_URL", value_name = "URL")]
+    pub operator_url: Option<String>,
+    /// Token with which a scraper may read /metrics at the operator door (Authorization: Bearer)
+    #[arg(long, env = "MUSTER_SCRAPE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub scrape_token: Option<String>,
+    /// Write the bound addresses to this file (JSON) once everything is up
+    #[arg(long, env = "MUSTER_READY_FILE", value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, or `module=level,…` [default: info]
+    #[arg(long, env = "MUSTER_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "MUSTER_LOG_FORMAT", value_name = "FORMAT", value_enum)]
+    pub log_format: Option<log::Format>,
+}
+
+impl ServeArgs {
+    /// Applies the layers and checks what belongs together.
+    pub fn resolve(self) -> anyhow::Result<Config> {
+        let file = match &self.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        let merged = self.over(file);
+        let Some(data_dir) = merged.data_dir else {
+            bail!("say where the data is: --data-dir DIR, MUSTER_DATA_DIR, or data_dir in the file of --config");
+        };
+        let tls = match (merged.tls.unwrap_or(false), merged.tls_cert, merged.tls_key) {
+            (_, Some(cert), Some(key)) => DoorTls::Files { cert, key },
+            (_, Some(_), None) | (_, None, Some(_)) => bail!("tls_cert and tls_key belong together"),
+            (true, None, None) => DoorTls::BuiltIn,
+            (false, None, None) => DoorTls::Off,
+        };
+        let door = |name: &str, listen: Option<SocketAddr>, port: u16, public_url: Option<String>| {
+            let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)));
+            if tls == DoorTls::Off && !listen.ip().is_loopback() {
+                bail!(
+                    "the {name} door at {listen} is not on loopback, so it must speak HTTPS: \
+                     give --tls (built-in CA) or --tls-cert and --tls-key"
+                );
+            }
+            Ok(DoorConfig { listen, tls: tls.clone(), public_url })
+        };
+        Ok(Config {
+            data_dir,
+            console: door("console", merged.console, 8080, merged.console_url)?,
+            operator: door("operator", merged.operator, 8081, merged.operator_url)?,
+            tls_names: merged.tls_names.unwrap_or_default(),
+            quic: merged.quic.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 7443))),
+            quic_public: merged.quic_public,
+            scrape_token: merged.scrape_token.filter(|token| !token.is_empty()),
+            ready_file: merged.ready_file,
+            log_filter: merged.log.unwrap_or_else(|| "info".to_owned()),
+            log_format: merged.log_format.unwrap_or_default(),
+        })
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+    }
+
+    /// These settings over those of a lower layer.
+    fn over(self, lower: Self) -> Self {
+        Self {
+            config: self.config,
+            data_dir: self.data_dir.or(lower.data_dir),
+            console: self.console.or(lower.console),
+            operator: self.operator.or(lower.operator),
+            quic: self.quic.or(lower.quic),
+            quic_public: self.quic_public.or(lower.quic_public),
+            tls: self.tls.or(lower.tls),
+            tls_cert: self.tls_cert.or(lower.tls_cert),
+            tls_key: self.tls_key.or(lower.tls_key),
+            tls_names: self.tls_names.or(lower.tls_names),
+            console_url: self.console_url.or(lower.console_url),
+            operator_url: self.operator_url.or(lower.operator_url),
+            scrape_token: self.scrape_token.or(lower.scrape_token),
+            ready_file: self.ready_file.or(lower.ready_file),
+            log: self.log.or(lower.log),
+            log_format: self.log_format.or(lower.log_format),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(text: &str) -> ServeArgs {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback() {
+        let plain = args("data_dir = '/d'\nconsole = '127.0.0.1:0'").resolve().unwrap();
+        assert_eq!((plain.console.tls, plain.quic.port()), (DoorTls::Off, 7443));
+        let refused = args("data_dir = '/d'\nconsole = '0.0.0.0:80'").resolve().unwrap_err().to_string();
+        assert!(refused.contains("--tls"), "{refused}");
+        let tls = args("data_dir = '/d'\nconsole = '0.0.0.0:443'\ntls = true").resolve().unwrap();
+        assert_eq!(tls.console.tls, DoorTls::BuiltIn);
+        assert!(args("").resolve().is_err());
+    }
+
+    #[test]
+    fn flags_go_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, "data_dir = '/file'\nquic = '127.0.0.1:9'\nlog_format = 'json'").unwrap();
+        let flags = ServeArgs { config: Some(path), quic: "127.0.0.1:10".parse().ok(), ..Default::default() };
+        let config = flags.resolve().unwrap();
+        assert_eq!((config.data_dir, config.quic.port()), (PathBuf::from("/file"), 10));
+        assert_eq!(config.log_format, log::Format::Json);
+        assert!(toml::from_str::<ServeArgs>("datadir = '/x'").is_err());
+    }
 }

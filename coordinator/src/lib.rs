@@ -8,7 +8,10 @@ pub mod app;
 pub mod base;
 pub mod config;
 pub mod cx;
+pub mod fleet;
+pub mod init;
 pub mod routes;
+pub mod serve;
 
 pub mod access;
 pub mod audit;

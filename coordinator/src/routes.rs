@@ -1,13 +1,13 @@
 //! Every room's routes, merged per door in the order of the rooms.
 
 use crate::app::App;
-use crate::base::http::{Door, openapi};
-use crate::{access, operations, projects};
+use crate::base::http::{Door, openapi, system};
+use crate::{access, audit, operations, projects, users};
 use axum::Router;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
-/// The routes of a door and their document. Panics never; a handler without a document does not compile.
+/// The routes of a door and their document.
 #[must_use]
 pub fn routes(door: Door) -> (Router<App>, OpenApi) {
     let title = match door {
@@ -27,11 +27,48 @@ pub fn routes(door: Door) -> (Router<App>, OpenApi) {
 
 fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     // One line a room, in the order of the rooms.
+    let all = all.merge(system::console_routes());
     let all = all.merge(projects::http::console_routes());
+    let all = all.merge(users::http::console_routes());
     let all = all.merge(access::http::console_routes());
     all.merge(operations::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    let all = all.merge(system::operator_routes());
+    let all = all.merge(audit::http::operator_routes());
+    let all = all.merge(users::http::operator_routes());
     all.merge(operations::http::operator_routes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::authz::{Gate, Verb};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_route_names_a_verb_that_is_open_at_its_door() {
+        for door in [Door::Console, Door::Operator] {
+            let (_, document) = routes(door);
+            let mut seen = BTreeSet::new();
+            for (path, item) in &document.paths.paths {
+                for (method, operation) in openapi::operations(item) {
+                    let named = operation.operation_id.as_deref().unwrap_or_default();
+                    let verb = Verb::parse(named);
+                    assert!(verb.is_some(), "{method} {path} names no verb of the table: {named:?}");
+                    let gate = verb.map(|verb| verb.gate(door));
+                    assert_ne!(gate, Some(Gate::Closed), "{method} {path}: {named} is closed at {door:?}");
+                    assert!(seen.insert(named.to_owned()), "{named} stands for two routes of {door:?}");
+                }
+            }
+            assert!(seen.len() > 10);
+        }
+    }
+
+    #[test]
+    fn admin_routes_do_not_exist_at_the_console_door() {
+        let (_, document) = routes(Door::Console);
+        assert!(document.paths.paths.keys().all(|path| !path.contains("/admin/")));
+    }
 }

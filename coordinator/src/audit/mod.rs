@@ -5,8 +5,14 @@
 //! ```
 //!
 //! Invariants: an event is never changed or deleted; a write closure cannot end without [`record`] (or
-//! [`unchanged`], when it found nothing to change). Calls no other room.
+//! [`unchanged`], when it found nothing to change); sealed events have seq 1, 2, 3, … without holes, and each
+//! hash covers the event and the hash before it. Calls no other room.
 
+pub mod http;
+mod model;
 mod record;
+mod store;
+pub mod tick;
 
+pub use model::{Chain, Entry};
 pub use record::{Event, Outcome, note, record, unchanged};

@@ -71,7 +71,8 @@ verbs! {
     HealthLive                 = "health.live":                 ANYONE,    ANYONE;
     HealthReady                = "health.ready":                ANYONE,    ANYONE;
     OpenapiShow                = "openapi.show":                ANYONE,    ANYONE;
-    MetricsShow                = "metrics.show":                NONE,      ANYONE;
+    MetricsShow                = "metrics.show":                NONE,      STAFF;
+    RootShow                   = "root.show":                   ANYONE,    ANYONE;
     AuthLogin                  = "auth.login":                  ANYONE,    ANYONE;
     AuthSignup                 = "auth.signup":                 ANYONE,    NONE;
     AuthRefresh                = "auth.refresh":                ANYONE,    ANYONE;
@@ -91,6 +92,7 @@ verbs! {
     UsersCreate                = "users.create":                NONE,      ADMIN;
     UsersShow                  = "users.show":                  NONE,      STAFF;
     AuditList                  = "audit.list":                  NONE,      STAFF;
+    AuditShow                  = "audit.show":                  NONE,      STAFF;
     AuditVerify                = "audit.verify":                NONE,      SECURITY;
     OperationsList             = "operations.list":             VIEWERS,   STAFF;
     OperationsShow             = "operations.show":             VIEWERS,   STAFF;

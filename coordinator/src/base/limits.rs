@@ -43,7 +43,7 @@ pub const LOGIN_KEYS: usize = 65_536;
 /// The longest password, bytes: argon2 must not be fed megabytes.
 pub const PASSWORD_BYTES: usize = 1024;
 /// The shortest password, characters.
-pub const PASSWORD_CHARS: usize = 12;
+pub const PASSWORD_CHARS: usize = 8;
 
 /// Life of an access token.
 pub const ACCESS_TOKEN: Duration = Duration::from_secs(3600);

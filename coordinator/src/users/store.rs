@@ -1,13 +1,18 @@
 //! All SQL about people and their sign-ins.
 
-use crate::base::http::{Door, Problem};
-use crate::base::store::Tx;
-use crate::cx::{Person, Role};
+use super::{NewUser, User, model::username_key};
+use crate::base::http::{Door, PageQuery, Problem};
+use crate::base::store::{Row, Tx};
+use crate::cx::{Cx, Person, Role};
 use crate::values;
-use muster_protocol::ids::UserId;
+use muster_protocol::ids::{LoginId, TenantId, UserId};
 
 fn door(word: &str) -> Door {
     if word == Door::Operator.as_str() { Door::Operator } else { Door::Console }
+}
+
+fn kind(bearer: bool) -> &'static str {
+    if bearer { "bearer" } else { "cookie" }
 }
 
 /// The person a token belongs to, when the sign-in is alive and the person may sign in.
@@ -17,7 +22,7 @@ pub fn person_of_token(tx: &mut Tx, sha256: [u8; 32], bearer: bool, now_ms: i64)
          FROM logins l JOIN users u ON u.id = l.user_id LEFT JOIN tenants t ON t.id = u.tenant_id \
          WHERE l.access_sha256 = $1 AND l.kind = $2 AND l.ended_ms IS NULL AND l.access_expires_ms > $3 \
          AND u.state = 'active'",
-        &values![sha256, if bearer { "bearer" } else { "cookie" }, now_ms],
+        &values![sha256, kind(bearer), now_ms],
         |row| {
             Ok(Person {
                 id: row.get(0)?,
@@ -39,6 +44,244 @@ pub fn person_of_token(tx: &mut Tx, sha256: [u8; 32], bearer: bool, now_ms: i64)
 }
 
 /// Every role of a person, of both doors.
-pub(super) fn roles(tx: &mut Tx, user: UserId) -> Result<Vec<Role>, Problem> {
+fn roles(tx: &mut Tx, user: UserId) -> Result<Vec<Role>, Problem> {
     tx.all("SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role", &values![user], |row| row.parse(0))
+}
+
+fn read(row: &Row) -> Result<User, Problem> {
+    Ok(User {
+        id: row.get(0)?,
+        username: row.get(1)?,
+        email: row.get(2)?,
+        tenant_id: row.get(3)?,
+        roles: Vec::new(),
+        active: row.get::<String>(4)? == "active",
+        created_ms: row.get(5)?,
+    })
+}
+
+fn with_roles(tx: &mut Tx, mut user: User) -> Result<User, Problem> {
+    user.roles = roles(tx, user.id)?;
+    Ok(user)
+}
+
+/// Keeps a new person and their roles. `None` when the name is taken.
+pub(super) fn insert(tx: &mut Tx, cx: &Cx, new: &NewUser, tenant: Option<TenantId>) -> Result<Option<User>, Problem> {
+    let id: UserId = cx.new_id();
+    let made = tx.exec(
+        "INSERT INTO users(id, username, username_key, email, password_hash, tenant_id, state, created_ms) \
+         VALUES($1, $2, $3, $4, $5, $6, 'active', $7) ON CONFLICT DO NOTHING",
+        &values![
+            id,
+            &new.username,
+            username_key(&new.username),
+            new.email.clone(),
+            &new.password_hash,
+            tenant,
+            cx.now_ms
+        ],
+    )?;
+    if made == 0 {
+        return Ok(None);
+    }
+    for role in &new.roles {
+        tx.exec(
+            "INSERT INTO user_roles(user_id, role) VALUES($1, $2) ON CONFLICT DO NOTHING",
+            &values![id, role.as_str()],
+        )?;
+    }
+    find_in(tx, id).map(Some)
+}
+
+/// A person by id; 404 when there is none.
+pub fn find_in(tx: &mut Tx, id: UserId) -> Result<User, Problem> {
+    let found = tx.opt(
+        "SELECT id, username, email, tenant_id, state, created_ms FROM users WHERE id = $1",
+        &values![id],
+        read,
+    )?;
+    with_roles(tx, found.ok_or_else(|| Problem::not_found("user"))?)
+}
+
+/// A person by sign-in name, with the hash of the password.
+pub(super) fn by_name(tx: &mut Tx, username: &str) -> Result<Option<(User, String)>, Problem> {
+    let found = tx.opt(
+        "SELECT id, username, email, tenant_id, state, created_ms, password_hash FROM users WHERE username_key = $1",
+        &values![username_key(username)],
+        |row| Ok((read(row)?, row.get::<String>(6)?)),
+    )?;
+    found.map(|(user, hash)| Ok((with_roles(tx, user)?, hash))).transpose()
+}
+
+/// The hash of a person's password.
+pub(super) fn password_hash(tx: &mut Tx, id: UserId) -> Result<String, Problem> {
+    tx.one("SELECT password_hash FROM users WHERE id = $1", &values![id], |row| row.get(0))
+}
+
+/// Changes the hash of a person's password.
+pub(super) fn set_password_hash(tx: &mut Tx, id: UserId, hash: &str) -> Result<(), Problem> {
+    tx.exec("UPDATE users SET password_hash = $2 WHERE id = $1", &values![id, hash])?;
+    Ok(())
+}
+
+/// A page of all people, newest first, with one row more than asked for.
+pub(super) fn page(tx: &mut Tx, page: &PageQuery) -> Result<Vec<User>, Problem> {
+    let (at, id, limit) = page.newest_first()?;
+    let users = tx.all(
+        "SELECT id, username, email, tenant_id, state, created_ms FROM users \
+         WHERE (created_ms, id) < ($1, $2) ORDER BY created_ms DESC, id DESC LIMIT $3",
+        &values![at, id, limit],
+        read,
+    )?;
+    users.into_iter().map(|user| with_roles(tx, user)).collect()
+}
+
+/// A sign-in as its person sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Login {
+    pub(super) id: LoginId,
+    pub(super) door: Door,
+    pub(super) bearer: bool,
+    pub(super) user_agent: Option<String>,
+    pub(super) source_ip: Option<String>,
+    pub(super) created_ms: i64,
+    pub(super) refreshed_ms: i64,
+}
+
+/// A sign-in to be kept.
+#[derive(Debug, Clone)]
+pub(super) struct NewLogin {
+    pub(super) id: LoginId,
+    pub(super) user: UserId,
+    pub(super) door: Door,
+    pub(super) bearer: bool,
+    pub(super) access_sha256: [u8; 32],
+    pub(super) access_expires_ms: i64,
+    pub(super) refresh: Option<([u8; 32], i64)>,
+    pub(super) user_agent: Option<String>,
+}
+
+/// Keeps a sign-in.
+pub(super) fn insert_login(tx: &mut Tx, cx: &Cx, new: &NewLogin) -> Result<(), Problem> {
+    tx.exec(
+        "INSERT INTO logins(id, user_id, door, kind, access_sha256, access_expires_ms, user_agent, source_ip, \
+         created_ms, refreshed_ms) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+        &values![
+            new.id,
+            new.user,
+            new.door.as_str(),
+            kind(new.bearer),
+            new.access_sha256,
+            new.access_expires_ms,
+            new.user_agent.clone(),
+            cx.source_ip.map(|ip| ip.to_string()),
+            cx.now_ms,
+        ],
+    )?;
+    if let Some((sha256, expires_ms)) = new.refresh {
+        insert_refresh(tx, new.id, sha256, expires_ms)?;
+    }
+    Ok(())
+}
+
+fn insert_refresh(tx: &mut Tx, login: LoginId, sha256: [u8; 32], expires_ms: i64) -> Result<(), Problem> {
+    tx.exec(
+        "INSERT INTO refresh_tokens(sha256, login_id, expires_ms) VALUES($1, $2, $3)",
+        &values![sha256, login, expires_ms],
+    )?;
+    Ok(())
+}
+
+/// What is known of a refresh token.
+#[derive(Debug, Clone)]
+pub(super) struct Refresh {
+    pub(super) login: LoginId,
+    pub(super) user: UserId,
+    pub(super) door: Door,
+    pub(super) expires_ms: i64,
+    pub(super) used: bool,
+    pub(super) ended: bool,
+}
+
+/// A refresh token by its hash.
+pub(super) fn refresh(tx: &mut Tx, sha256: [u8; 32]) -> Result<Option<Refresh>, Problem> {
+    tx.opt(
+        "SELECT r.login_id, l.user_id, l.door, r.expires_ms, r.used_ms, l.ended_ms FROM refresh_tokens r \
+         JOIN logins l ON l.id = r.login_id WHERE r.sha256 = $1",
+        &values![sha256],
+        |row| {
+            Ok(Refresh {
+                login: row.get(0)?,
+                user: row.get(1)?,
+                door: door(&row.get::<String>(2)?),
+                expires_ms: row.get(3)?,
+                used: row.get::<Option<i64>>(4)?.is_some(),
+                ended: row.get::<Option<i64>>(5)?.is_some(),
+            })
+        },
+    )
+}
+
+/// Marks a refresh token as used and gives its sign-in new tokens.
+pub(super) fn rotate(
+    tx: &mut Tx,
+    now_ms: i64,
+    old: [u8; 32],
+    login: LoginId,
+    access: ([u8; 32], i64),
+    refresh: ([u8; 32], i64),
+) -> Result<(), Problem> {
+    tx.exec("UPDATE refresh_tokens SET used_ms = $2 WHERE sha256 = $1", &values![old, now_ms])?;
+    tx.exec(
+        "UPDATE logins SET access_sha256 = $2, access_expires_ms = $3, refreshed_ms = $4 WHERE id = $1",
+        &values![login, access.0, access.1, now_ms],
+    )?;
+    insert_refresh(tx, login, refresh.0, refresh.1)
+}
+
+/// Ends a sign-in. False when it had ended before.
+pub(super) fn end_login(tx: &mut Tx, now_ms: i64, login: LoginId, reason: &str) -> Result<bool, Problem> {
+    let ended = tx.exec(
+        "UPDATE logins SET ended_ms = $2, end_reason = $3 WHERE id = $1 AND ended_ms IS NULL",
+        &values![login, now_ms, reason],
+    )?;
+    Ok(ended == 1)
+}
+
+/// Opens sensitive verbs for a sign-in until a time.
+pub(super) fn step_up(tx: &mut Tx, login: LoginId, until_ms: i64) -> Result<(), Problem> {
+    tx.exec("UPDATE logins SET stepped_up_until_ms = $2 WHERE id = $1", &values![login, until_ms])?;
+    Ok(())
+}
+
+/// The live sign-ins of a person, newest first. One that may still be refreshed is alive.
+pub(super) fn logins(tx: &mut Tx, user: UserId, now_ms: i64) -> Result<Vec<Login>, Problem> {
+    tx.all(
+        "SELECT id, door, kind, user_agent, source_ip, created_ms, refreshed_ms FROM logins l \
+         WHERE user_id = $1 AND ended_ms IS NULL AND (access_expires_ms > $2 OR EXISTS( \
+           SELECT 1 FROM refresh_tokens r WHERE r.login_id = l.id AND r.used_ms IS NULL AND r.expires_ms > $2)) \
+         ORDER BY created_ms DESC, id DESC LIMIT 200",
+        &values![user, now_ms],
+        |row| {
+            Ok(Login {
+                id: row.get(0)?,
+                door: door(&row.get::<String>(1)?),
+                bearer: row.get::<String>(2)? == "bearer",
+                user_agent: row.get(3)?,
+                source_ip: row.get(4)?,
+                created_ms: row.get(5)?,
+                refreshed_ms: row.get(6)?,
+            })
+        },
+    )
+}
+
+/// Forgets refresh tokens and sign-ins that have been over for `kept_ms`.
+pub(super) fn forget_old(tx: &mut Tx, before_ms: i64) -> Result<u64, Problem> {
+    tx.exec("DELETE FROM refresh_tokens WHERE expires_ms < $1", &values![before_ms])?;
+    tx.exec(
+        "DELETE FROM logins WHERE access_expires_ms < $1 \
+         AND NOT EXISTS(SELECT 1 FROM refresh_tokens r WHERE r.login_id = logins.id)",
+        &values![before_ms],
+    )
 }

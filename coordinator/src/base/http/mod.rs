@@ -9,6 +9,7 @@ mod idempotency;
 pub mod listen;
 pub mod openapi;
 mod page;
+pub mod system;
 
 pub use auth::{Caller, Door, Visitor};
 pub use error::{FieldError, Problem, ProblemAction, ProblemBody};

@@ -140,6 +140,17 @@ impl Store {
         answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
     }
 
+    /// `read` from a thread without a runtime (start).
+    pub fn read_blocking<T, F>(&self, closure: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+    {
+        let (job, answer) = job(closure);
+        self.inner.reads.put_blocking(Lane::People, job)?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+
     /// Finishes what is queued, folds the log into the database file and ends the threads. Blocks.
     pub fn close(&self) {
         self.inner.writes.close();

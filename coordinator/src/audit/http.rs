@@ -1,0 +1,210 @@
+//! Events over HTTP, for staff.
+
+use super::model::{Chain, Entry};
+use super::store::{self, Filter};
+use crate::app::App;
+use crate::base::authz::{self, Scope, Verb};
+use crate::base::clock::{parse_rfc3339, rfc3339};
+use crate::base::http::{Caller, Json, Page, PageQuery, Path, Problem, Query};
+use axum::extract::State;
+use muster_protocol::ids::EventId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Events checked in one read.
+const VERIFY_BATCH: i64 = 1000;
+
+/// Who acted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActorReply {
+    /// `person`, `node`, `system` or `anonymous`.
+    kind: String,
+    /// The id of the person or node, or the reconciler's name.
+    id: String,
+    /// The person's name at that time.
+    name: String,
+}
+
+/// An event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventReply {
+    /// `ev_…`
+    id: String,
+    /// RFC 3339.
+    at: String,
+    /// Who acted.
+    actor: ActorReply,
+    /// What was done.
+    action: String,
+    /// The id of what it was done to.
+    target: String,
+    /// The tenant it concerns.
+    tenant_id: Option<String>,
+    /// The project it concerns.
+    project_id: Option<String>,
+    /// `success`, `refused` or `failed`.
+    outcome: String,
+    /// Why.
+    reason: Option<String>,
+    /// Ties it to a request, its log lines and node tasks.
+    correlation_id: String,
+    /// Where the request came from.
+    source_ip: Option<String>,
+    /// What was there before.
+    #[schema(value_type = Option<Object>)]
+    before: Option<serde_json::Value>,
+    /// What was there afterwards.
+    #[schema(value_type = Option<Object>)]
+    after: Option<serde_json::Value>,
+    /// Its place in the chain; null for the few seconds until it is sealed.
+    seq: Option<i64>,
+    /// Its hash, hex.
+    hash: Option<String>,
+}
+
+impl From<Entry> for EventReply {
+    fn from(entry: Entry) -> Self {
+        let json = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            id: entry.id,
+            at: rfc3339(entry.at_ms),
+            actor: ActorReply { kind: entry.actor_kind, id: entry.actor_id, name: entry.actor_name },
+            action: entry.action,
+            target: entry.target,
+            tenant_id: entry.tenant_id,
+            project_id: entry.project_id,
+            outcome: entry.outcome,
+            reason: entry.reason,
+            correlation_id: entry.correlation_id,
+            source_ip: entry.source_ip,
+            before: json(entry.before_json),
+            after: json(entry.after_json),
+            seq: entry.seq,
+            hash: entry.hash.map(hex::encode),
+        }
+    }
+}
+
+/// What a list of events is narrowed to.
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Rows wanted, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The id or name of the actor.
+    actor: Option<String>,
+    /// An action, or all of a room: `nodes.`
+    action: Option<String>,
+    /// The id of what it was done to.
+    target: Option<String>,
+    /// A tenant's id.
+    tenant: Option<String>,
+    /// `success`, `refused` or `failed`.
+    outcome: Option<String>,
+    /// All of one request.
+    correlation_id: Option<String>,
+    /// RFC 3339, inclusive.
+    from: Option<String>,
+    /// RFC 3339, exclusive.
+    to: Option<String>,
+}
+
+fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+    let bad = || Problem::invalid(field, "invalid", "Write times like 2026-01-31T08:00:00Z.");
+    text.map(|text| parse_rfc3339(text).ok_or_else(bad)).transpose()
+}
+
+/// Events, newest first.
+#[utoipa::path(get, path = "/api/v1/admin/audit-logs", operation_id = "audit.list", tag = "audit",
+    params(EventQuery), responses((status = 200, body = Page<EventReply>)))]
+async fn list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Query(query): Query<EventQuery>,
+) -> Result<Json<Page<EventReply>>, Problem> {
+    authz::require(&cx, Verb::AuditList, Scope::Platform)?;
+    let page = PageQuery { cursor: query.cursor, limit: query.limit };
+    let filter = Filter {
+        actor: query.actor,
+        action: query.action,
+        target: query.target,
+        tenant: query.tenant,
+        outcome: query.outcome,
+        correlation_id: query.correlation_id,
+        from_ms: time("from", query.from.as_deref())?,
+        to_ms: time("to", query.to.as_deref())?,
+    };
+    let rows = {
+        let page = page.clone();
+        app.store.read(move |tx| store::page(tx, &filter, &page)).await?
+    };
+    Ok(Json(Page::cut(rows, &page, |entry| (entry.at_ms, entry.id.clone()))?.map(EventReply::from)))
+}
+
+/// One event.
+#[utoipa::path(get, path = "/api/v1/admin/audit-logs/{id}", operation_id = "audit.show", tag = "audit",
+    params(("id" = String, Path)), responses((status = 200, body = EventReply)))]
+async fn show(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<EventId>,
+) -> Result<Json<EventReply>, Problem> {
+    authz::require(&cx, Verb::AuditShow, Scope::Platform)?;
+    let entry = app.store.read(move |tx| store::find(tx, &id.to_string())).await?;
+    Ok(Json(entry.into()))
+}
+
+/// Whether the chain holds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChainReply {
+    /// Whether every sealed event is as it was written and none is missing.
+    ok: bool,
+    /// Events checked.
+    checked: u64,
+    /// The first event that does not hold.
+    broken_at: Option<String>,
+    /// The hash of the last event checked, hex: keep it elsewhere to notice a chain that was cut short.
+    head: String,
+    /// Events that wait for their place.
+    unsealed: i64,
+}
+
+/// Checks the whole chain.
+#[utoipa::path(get, path = "/api/v1/admin/audit-logs/verify", operation_id = "audit.verify", tag = "audit",
+    responses((status = 200, body = ChainReply)))]
+async fn verify(State(app): State<App>, Caller(cx): Caller) -> Result<Json<ChainReply>, Problem> {
+    authz::require(&cx, Verb::AuditVerify, Scope::Platform)?;
+    let mut chain = Chain::start(app.store.read(store::unsealed).await?);
+    loop {
+        let from = chain.clone();
+        let (next, more) = app
+            .store
+            .read(move |tx| {
+                let mut chain = from.clone();
+                let more = store::verify(tx, &mut chain, VERIFY_BATCH)?;
+                Ok((chain, more))
+            })
+            .await?;
+        chain = next;
+        if !more {
+            break;
+        }
+    }
+    Ok(Json(ChainReply {
+        ok: chain.broken_at.is_none(),
+        checked: chain.checked,
+        broken_at: chain.broken_at,
+        head: hex::encode(chain.head),
+        unsealed: chain.unsealed,
+    }))
+}
+
+/// Routes of the operator door.
+#[must_use]
+pub fn operator_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(verify)).routes(routes!(show))
+}

@@ -1,0 +1,63 @@
+//! The fleet: what `init` makes once and every start reads. Its name is in every certificate, its epoch in
+//! every generation of a desired document.
+
+use crate::base::http::Problem;
+use crate::base::settings;
+use crate::base::store::{Store, Tx};
+use crate::cx::Cx;
+use anyhow::{Context, bail};
+use muster_pki::{Ca, files};
+use muster_protocol::ids::WorkspaceId;
+use std::path::{Path, PathBuf};
+
+/// The database of a data directory.
+#[must_use]
+pub fn database(data_dir: &Path) -> PathBuf {
+    data_dir.join("muster.db")
+}
+
+/// The folder of the CA and the endpoint keys of a data directory.
+#[must_use]
+pub fn keys(data_dir: &Path) -> PathBuf {
+    data_dir.join("keys")
+}
+
+/// What this installation is.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Its name: in certificates and URIs.
+    pub id: String,
+    /// Raised by a restore from backup, so that agents see which documents are newer.
+    pub epoch: u64,
+    /// The workspace of the platform itself: operations on nodes belong to it.
+    pub platform: WorkspaceId,
+    /// The CA of nodes and of the link.
+    pub ca: Ca,
+}
+
+/// Names the fleet; in the transaction that makes the first operator.
+pub fn name_in(tx: &mut Tx, cx: &Cx, id: &str) -> Result<(), Problem> {
+    settings::set_in(tx, "fleet_id", id)?;
+    settings::set_in(tx, "fleet_epoch", "1")?;
+    settings::set_in(tx, "platform_workspace", &cx.new_id::<WorkspaceId>().to_string())
+}
+
+/// Reads the fleet of an initialised data directory. Blocks; before the edge runs.
+pub fn load(store: &Store, data_dir: &Path) -> anyhow::Result<Fleet> {
+    let hint = || format!("{} is not initialised: run `muster-coordinator init` first", data_dir.display());
+    let (id, epoch, platform) = store.read_blocking(|tx| {
+        let get = |tx: &mut Tx, name| settings::get_in(tx, name);
+        Ok((get(tx, "fleet_id")?, get(tx, "fleet_epoch")?, get(tx, "platform_workspace")?))
+    })?;
+    let (Some(id), Some(epoch), Some(platform)) = (id, epoch, platform) else { bail!(hint()) };
+    let folder = keys(data_dir);
+    let Some(ca) = files::load_ca(&folder, &id)? else {
+        bail!("the CA is missing from {}: restore it from a backup", folder.display());
+    };
+    Ok(Fleet {
+        id,
+        epoch: epoch.parse().context("the fleet's epoch is no number")?,
+        platform: platform.parse().context("the platform's workspace is no id")?,
+        ca,
+    })
+}
