@@ -140,7 +140,7 @@ impl App {
     pub fn start(&self) {
         audit::tick::start(self);
         users::tick::start(self);
-        operations::tick::start(self);
+        operations::start(self);
     }
 
     /// The OpenAPI document of a door, as JSON text.
