@@ -2,8 +2,7 @@
 //! every generation of a desired document.
 
 use crate::base::http::Problem;
-use crate::base::settings;
-use crate::base::store::{Store, Tx};
+use crate::base::store::{Store, Tx, settings};
 use crate::cx::Cx;
 use anyhow::{Context, bail};
 use muster_pki::{Ca, files};

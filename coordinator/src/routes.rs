@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::base::http::{Door, openapi, system};
 use crate::{access, audit, operations, projects, users};
 use axum::Router;
+use axum::routing::get;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -22,7 +23,7 @@ pub fn routes(door: Door) -> (Router<App>, OpenApi) {
     };
     let (router, mut document) = all.split_for_parts();
     openapi::complete(&mut document);
-    (router, document)
+    (router.route("/", get(system::root)), document)
 }
 
 fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {

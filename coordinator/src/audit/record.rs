@@ -1,10 +1,10 @@
 //! Making events. The only place that makes a `Recorded` value.
 
+use super::store;
 use crate::base::http::Problem;
 use crate::base::store::{Recorded, Tx};
 use crate::cx::{Actor, Cx};
-use crate::values;
-use muster_protocol::ids::{EventId, ProjectId, TenantId};
+use muster_protocol::ids::{ProjectId, TenantId};
 use serde::Serialize;
 
 /// How an act ended.
@@ -34,14 +34,14 @@ impl Outcome {
 /// Never put a secret into `before` or `after`.
 #[derive(Debug, Clone)]
 pub struct Event {
-    action: &'static str,
-    target: String,
-    tenant_id: Option<TenantId>,
-    project_id: Option<ProjectId>,
-    outcome: Outcome,
-    reason: Option<String>,
-    before: Option<String>,
-    after: Option<String>,
+    pub(super) action: &'static str,
+    pub(super) target: String,
+    pub(super) tenant_id: Option<TenantId>,
+    pub(super) project_id: Option<ProjectId>,
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<String>,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
 }
 
 impl Event {
@@ -110,30 +110,7 @@ pub fn note(tx: &mut Tx, cx: &Cx, event: Event) -> Result<(), Problem> {
         Actor::Person(person) => person.username.clone(),
         other => other.id(),
     };
-    let id: EventId = cx.new_id();
-    tx.exec(
-        "INSERT INTO audit_events(id, at_ms, actor_kind, actor_id, actor_name, action, target, tenant_id, project_id, \
-         outcome, reason, correlation_id, source_ip, before_json, after_json) \
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-        &values![
-            id,
-            cx.now_ms,
-            cx.actor.kind(),
-            cx.actor.id(),
-            name,
-            event.action,
-            event.target,
-            event.tenant_id,
-            event.project_id,
-            event.outcome.as_str(),
-            event.reason,
-            cx.correlation_id,
-            cx.source_ip.map(|ip| ip.to_string()),
-            event.before,
-            event.after,
-        ],
-    )?;
-    Ok(())
+    store::insert(tx, cx, &name, &event)
 }
 
 /// Writes the event of a change; its answer is what a write closure returns.

@@ -1,9 +1,12 @@
-//! All SQL that reads and seals events; writing them is in `record`.
+//! All SQL about events.
 
+use super::Event;
 use super::model::{Chain, Entry, GENESIS};
 use crate::base::http::{PageQuery, Problem};
 use crate::base::store::{Row, Tx};
+use crate::cx::Cx;
 use crate::values;
+use muster_protocol::ids::EventId;
 
 fn read(row: &Row) -> Result<Entry, Problem> {
     Ok(Entry {
@@ -25,6 +28,34 @@ fn read(row: &Row) -> Result<Entry, Problem> {
         seq: row.get(15)?,
         hash: row.get(16)?,
     })
+}
+
+/// Keeps an event; it waits for its place in the chain.
+pub(super) fn insert(tx: &mut Tx, cx: &Cx, actor_name: &str, event: &Event) -> Result<(), Problem> {
+    let id: EventId = cx.new_id();
+    tx.exec(
+        "INSERT INTO audit_events(id, at_ms, actor_kind, actor_id, actor_name, action, target, tenant_id, project_id, \
+         outcome, reason, correlation_id, source_ip, before_json, after_json) \
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        &values![
+            id,
+            cx.now_ms,
+            cx.actor.kind(),
+            cx.actor.id(),
+            actor_name,
+            event.action,
+            &event.target,
+            event.tenant_id,
+            event.project_id,
+            event.outcome.as_str(),
+            event.reason.clone(),
+            cx.correlation_id,
+            cx.source_ip.map(|ip| ip.to_string()),
+            event.before.clone(),
+            event.after.clone(),
+        ],
+    )?;
+    Ok(())
 }
 
 /// What a list of events is narrowed to.

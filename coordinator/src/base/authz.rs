@@ -72,7 +72,6 @@ verbs! {
     HealthReady                = "health.ready":                ANYONE,    ANYONE;
     OpenapiShow                = "openapi.show":                ANYONE,    ANYONE;
     MetricsShow                = "metrics.show":                NONE,      STAFF;
-    RootShow                   = "root.show":                   ANYONE,    ANYONE;
     AuthLogin                  = "auth.login":                  ANYONE,    ANYONE;
     AuthSignup                 = "auth.signup":                 ANYONE,    NONE;
     AuthRefresh                = "auth.refresh":                ANYONE,    ANYONE;

@@ -10,7 +10,6 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod rng;
-pub mod settings;
 pub mod store;
 pub mod supervise;
 pub mod watchdog;

@@ -9,8 +9,8 @@ use super::{Json, Problem, extract};
 use crate::app::App;
 use crate::base::limits;
 use crate::base::store::Tx;
+use crate::base::store::answers::{self, Kept};
 use crate::cx::Cx;
-use crate::values;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -123,15 +123,9 @@ where
     let owner = owner(cx);
     let running = app.idempotency.begin(&owner, &request.key)?;
     let key = request.key.clone();
-    let kept = app.store.read(move |tx| {
-        tx.opt(
-            "SELECT request_sha256, status, answer FROM idempotency_keys WHERE owner = $1 AND key = $2",
-            &values![&owner, &key],
-            |row| Ok((row.get::<[u8; 32]>(0)?, row.get::<u16>(1)?, row.get::<String>(2)?)),
-        )
-    });
-    if let Some((sha256, status, answer)) = kept.await? {
-        return replay(&request, sha256, status, answer);
+    let kept = app.store.read(move |tx| answers::find(tx, &owner, &key)).await?;
+    if let Some(kept) = kept {
+        return replay(&request, kept);
     }
     let mut keyed = cx.clone();
     keyed.keyed = Some(request);
@@ -150,35 +144,31 @@ where
 pub fn answer_in<T: Serialize>(tx: &mut Tx, cx: &Cx, status: StatusCode, reply: &T) -> Result<(), Problem> {
     let Some(keyed) = &cx.keyed else { return Ok(()) };
     let answer = serde_json::to_string(reply).map_err(Problem::internal)?;
-    let kept = tx.exec(
-        "INSERT INTO idempotency_keys(owner, key, request_sha256, status, answer, created_ms) \
-         VALUES($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        &values![owner(cx), &keyed.key, keyed.sha256, status.as_u16(), answer, cx.now_ms],
-    )?;
-    if kept == 1 { Ok(()) } else { Err(in_progress()) }
+    let kept = Kept { request_sha256: keyed.sha256, status: status.as_u16(), answer };
+    if answers::keep(tx, &owner(cx), &keyed.key, &kept, cx.now_ms)? { Ok(()) } else { Err(in_progress()) }
 }
 
 /// Forgets answers that are older than they are kept.
 pub fn forget_in(tx: &mut Tx, now_ms: i64) -> Result<u64, Problem> {
     let before = now_ms - i64::try_from(limits::IDEMPOTENCY_KEPT.as_millis()).unwrap_or(i64::MAX);
-    tx.exec("DELETE FROM idempotency_keys WHERE created_ms < $1", &values![before])
+    answers::forget(tx, before)
 }
 
 fn owner(cx: &Cx) -> String {
     format!("{}:{}", cx.actor.kind(), cx.actor.id())
 }
 
-fn replay(request: &KeyedRequest, sha256: [u8; 32], status: u16, answer: String) -> Result<Response, Problem> {
-    if sha256 != request.sha256 {
+fn replay(request: &KeyedRequest, kept: Kept) -> Result<Response, Problem> {
+    if kept.request_sha256 != request.sha256 {
         return Err(Problem::unprocessable(
             "idempotency_key_reused",
             "This Idempotency-Key was used for another request: take a new one.",
         ));
     }
-    let status = StatusCode::from_u16(status).map_err(Problem::internal)?;
+    let status = StatusCode::from_u16(kept.status).map_err(Problem::internal)?;
     let headers = [
         (header::CONTENT_TYPE, "application/json".parse().map_err(Problem::internal)?),
         (REPLAYED.clone(), HeaderValue::from_static("true")),
     ];
-    Ok((status, headers, answer).into_response())
+    Ok((status, headers, kept.answer).into_response())
 }

@@ -13,32 +13,15 @@ use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What answers here.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RootReply {
-    /// `muster-coordinator`
-    name: &'static str,
-    /// Its version.
-    version: &'static str,
-    /// `console` or `operator`.
-    door: &'static str,
-    /// Where the API's own document is.
-    openapi: &'static str,
-    /// Why there is no page here.
-    note: &'static str,
-}
-
-/// What answers here.
-#[utoipa::path(get, path = "/", operation_id = "root.show", tag = "system",
-    responses((status = 200, body = RootReply)))]
-async fn root(Extension(info): Extension<RequestInfo>) -> Json<RootReply> {
-    Json(RootReply {
-        name: "muster-coordinator",
-        version: env!("CARGO_PKG_VERSION"),
-        door: info.door.as_str(),
-        openapi: "/api/v1/openapi.json",
-        note: "The API is here. The console is not built into this coordinator.",
-    })
+/// What answers here. No part of the API: the console's page will stand in its place.
+pub async fn root(Extension(info): Extension<RequestInfo>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "name": "muster-coordinator",
+        "version": env!("CARGO_PKG_VERSION"),
+        "door": info.door.as_str(),
+        "openapi": "/api/v1/openapi.json",
+        "note": "The API is here. The console is not built into this coordinator.",
+    }))
 }
 
 /// Whether this process runs, and what it still waits for.
@@ -91,7 +74,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap, Visitor(cx): Visito
 }
 
 fn shared() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(root)).routes(routes!(live)).routes(routes!(ready)).routes(routes!(document))
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready)).routes(routes!(document))
 }
 
 /// Routes of the console door.

@@ -9,8 +9,10 @@
 //! every write once for nothing and roll it back). It is never held across an await. It fails with a
 //! [`Problem`]; then nothing of it is kept.
 
+pub(super) mod answers;
 mod migrate;
 mod queue;
+pub mod settings;
 mod sqlite;
 mod tx;
 mod value;

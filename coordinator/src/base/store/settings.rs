@@ -1,7 +1,7 @@
 //! Facts about this installation, by name.
 
+use super::Tx;
 use crate::base::http::Problem;
-use crate::base::store::Tx;
 use crate::values;
 
 /// A setting, if it was ever set.
