@@ -1,11 +1,11 @@
 //! SOCK_SEQPACKET Unix sockets: whole messages or none.
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, bind, connect as nix_connect, listen,
-    recv, send, shutdown, socket, socketpair,
+    AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, accept4, bind, connect as nix_connect,
+    getsockopt, listen, recv, send, shutdown, socket, socketpair, sockopt::PeerCredentials,
 };
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 /// Longest message in bytes.
@@ -37,6 +37,15 @@ pub(super) fn listen_at(path: &Path) -> io::Result<OwnedFd> {
     bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     listen(&fd, Backlog::new(8)?)?;
     Ok(fd)
+}
+
+/// The next connection at a listening socket, with the user behind it.
+pub(super) fn accept(listener: &OwnedFd) -> io::Result<(OwnedFd, u32)> {
+    let fd = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let peer = getsockopt(&socket, PeerCredentials)?;
+    Ok((socket, peer.uid()))
 }
 
 /// One message, or `None` when the other end has closed. Longer messages than [`MAX_MESSAGE`] are an error.
