@@ -33,6 +33,11 @@ pub enum Command {
         The token's secret is sent only to a coordinator whose CA the token names."
     )]
     Enroll(Enroll),
+    /// Be the half that builds cells; `run` starts it by itself unless systemd has.
+    #[command(
+        after_help = "Has no network and takes a closed list of requests over a local socket. Ending it ends no cell."
+    )]
+    Root(Root),
 }
 
 /// What every subcommand takes.
@@ -61,6 +66,23 @@ pub struct Enroll {
     /// Wait until an operator has approved the node.
     #[arg(long)]
     pub wait: bool,
+    /// Where things are.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments of `root`.
+#[derive(Debug, Args)]
+pub struct Root {
+    /// Serve this inherited, connected SOCK_SEQPACKET socket and end with it.
+    #[arg(long, value_name = "N")]
+    pub socket_fd: Option<i32>,
+    /// Listen here; without it (and without --socket-fd) at root.sock in the run directory.
+    #[arg(long, value_name = "PATH")]
+    pub listen: Option<PathBuf>,
+    /// User and group of the `run` half, by number; without it our own.
+    #[arg(long, value_name = "UID:GID")]
+    pub owner: Option<String>,
     /// Where things are.
     #[command(flatten)]
     pub common: Common,

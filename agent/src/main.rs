@@ -1,7 +1,7 @@
 //! `muster-agent`: one binary, one subcommand per process it can be.
 
 use clap::Parser;
-use muster_agent::{args, enroll_command, log};
+use muster_agent::{args, enroll_command, log, root};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,6 +15,10 @@ fn main() -> ExitCode {
         args::Command::Enroll(arguments) => {
             log::start("warn");
             on_runtime(enroll_command::run(arguments))
+        }
+        args::Command::Root(arguments) => {
+            log::start("info");
+            root::run(&arguments)
         }
     };
     match result {

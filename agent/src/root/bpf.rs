@@ -155,9 +155,15 @@ mod tests {
             Rule { block: false, major: 195, minor: Some(255) },
         ];
         let code = program(&rules);
-        for (kind, major, minor, allowed) in
-            [(2, 1, 3, 1), (2, 1, 5, 0), (1, 1, 3, 0), (2, 136, 77, 1), (2, 195, 255, 1), (2, 195, 0, 0), (1, 254, 0, 0)]
-        {
+        for (kind, major, minor, allowed) in [
+            (2, 1, 3, 1),
+            (2, 1, 5, 0),
+            (1, 1, 3, 0),
+            (2, 136, 77, 1),
+            (2, 195, 255, 1),
+            (2, 195, 0, 0),
+            (1, 254, 0, 0),
+        ] {
             assert_eq!(run(&code, kind, major, minor), allowed, "{kind} {major}:{minor}");
         }
         assert_eq!(run(&program(&[]), 2, 1, 3), 0);

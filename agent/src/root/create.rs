@@ -276,7 +276,6 @@ fn shape(half: &Half, wanted: &CreateCell, record: &Record) -> Result<Shape, Fau
     };
     let root_id = record.ids.map_or(0, |ids| ids.outside(0));
     Ok(Shape {
-        level: record.level,
         point: record.run_dir.join("root"),
         image,
         host_dirs: half.config.settings.host_dirs.clone(),
@@ -300,7 +299,11 @@ fn rootfs(half: &Half, path: &Path) -> Result<PathBuf, Fault> {
     let base = half.config.settings.image_dir.as_ref().ok_or_else(|| refuse("no image directory is set".into()))?;
     let base = base.canonicalize().map_err(|error| refuse(error.to_string()))?;
     let image = path.canonicalize().map_err(|error| refuse(error.to_string()))?;
-    if image.starts_with(&base) && image.is_dir() { Ok(image) } else { Err(refuse("outside of the image directory".into())) }
+    if image.starts_with(&base) && image.is_dir() {
+        Ok(image)
+    } else {
+        Err(refuse("outside of the image directory".into()))
+    }
 }
 
 impl Record {

@@ -4,6 +4,7 @@ use super::cgroup::Hierarchies;
 use super::config::RootConfig;
 use super::words::Level;
 use super::{home, keys, net};
+use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -59,7 +60,8 @@ fn cell(config: &RootConfig, found: &mut Detected) {
         found.obstacle.get_or_insert(why);
     }
     let hierarchies = Hierarchies::find();
-    let v2 = hierarchies.v2.as_ref().map(|point| fs::read_to_string(point.join("cgroup.controllers")).unwrap_or_default());
+    let v2 =
+        hierarchies.v2.as_ref().map(|point| fs::read_to_string(point.join("cgroup.controllers")).unwrap_or_default());
     for controller in ["cpu", "memory", "pids"] {
         let in_v2 = v2.as_ref().is_some_and(|have| have.split_whitespace().any(|name| name == controller));
         let in_v1 = hierarchies.v1.iter().any(|(name, _)| name == controller);
@@ -130,7 +132,7 @@ fn trial() -> Option<String> {
             let spaces = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
             let code = unshare(spaces).map_or_else(|errno| errno as i32, |()| 0);
             // SAFETY: ends the child without running what belongs to the parent.
-            unsafe { nix::libc::_exit(code) }
+            unsafe { libc::_exit(code) }
         }
         Ok(ForkResult::Parent { child }) => match waitpid(child, None) {
             Ok(WaitStatus::Exited(_, 0)) => None,

@@ -2,6 +2,7 @@
 
 use super::fault::{Doing, Fault};
 use crate::gpu::DevicePath;
+use nix::libc;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path};
@@ -55,8 +56,8 @@ pub(super) fn rules(devices: &[DevicePath]) -> Result<Vec<Rule>, Fault> {
         if kind.is_char_device() || kind.is_block_device() {
             rules.push(Rule {
                 block: kind.is_block_device(),
-                major: nix::libc::major(meta.rdev()),
-                minor: Some(nix::libc::minor(meta.rdev())),
+                major: libc::major(meta.rdev()),
+                minor: Some(libc::minor(meta.rdev())),
             });
         }
     }

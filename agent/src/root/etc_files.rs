@@ -94,11 +94,8 @@ fn reachable(text: &str) -> String {
 
 /// The allocation's name as a host name: letters, digits and hyphens, at most 63.
 pub(super) fn host_name(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .take(63)
-        .collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(63).collect();
     let plain = plain.trim_matches('-');
     if plain.is_empty() { "cell".into() } else { plain.into() }
 }

@@ -161,7 +161,8 @@ impl Count {
     /// For people.
     pub(super) fn words(&self) -> String {
         let least = if self.cut { "at least " } else { "" };
-        let names = if self.names.is_empty() { String::new() } else { format!(": {}", listed(&self.names, self.files)) };
+        let names =
+            if self.names.is_empty() { String::new() } else { format!(": {}", listed(&self.names, self.files)) };
         format!("{least}{} files, {} bytes{names}", self.files, self.bytes)
     }
 }

@@ -10,6 +10,7 @@
 mod bpf;
 mod cgroup;
 mod client;
+mod command;
 mod config;
 mod create;
 mod detect;
@@ -34,6 +35,7 @@ mod words;
 mod worker;
 
 pub use client::{Client, Error};
+pub use command::{root_config, run, start_half};
 pub use config::{CellSettings, Door, RootConfig};
 pub use detect::{Detected, best_level, detect, user_namespaces_forbidden};
 pub use seqpacket::pair;

@@ -3,10 +3,10 @@
 //! A private tmpfs is the root; chosen directories of the node (or of an image) stand in it read-only, without
 //! setuid and devices; everything else is the cell's own. What is not named is not there.
 
+use super::dev;
 use super::etc_files::{self, HOME, SECRET, USER_ID};
 use super::fault::{Doing, Fault};
 use super::home;
-use super::{dev, words::Level};
 use crate::gpu::{CellMount, DevicePath};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -20,15 +20,23 @@ use std::path::{Path, PathBuf};
 /// Where the own files of a cell lie below its root; nobody inside may enter it.
 const OWN: &str = ".muster";
 /// Parts of `/proc` that are covered.
-const PROC_HIDDEN: [&str; 9] =
-    ["kcore", "keys", "key-users", "timer_list", "sched_debug", "latency_stats", "kpagecount", "kpageflags", "config.gz"];
+const PROC_HIDDEN: [&str; 9] = [
+    "kcore",
+    "keys",
+    "key-users",
+    "timer_list",
+    "sched_debug",
+    "latency_stats",
+    "kpagecount",
+    "kpageflags",
+    "config.gz",
+];
 /// Parts of `/proc` that only root may write to and nobody shall.
 const PROC_READ_ONLY: [&str; 6] = ["sys", "sysrq-trigger", "irq", "bus", "fs", "acpi"];
 
 /// What the tree is made from.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
-    pub(super) level: Level,
     /// Empty directory of the node on which the tree is mounted while it is built.
     pub(super) point: PathBuf,
     /// Unpacked image; none: the node's own directories.
@@ -61,7 +69,9 @@ pub(super) fn build(shape: &Shape) -> Result<(), Fault> {
         .doing("keep the mounts private")?;
     tmpfs(root, &format!("mode=0755,size=8m,nr_inodes=16k,uid={0},gid={0}", shape.root_id))?;
     system_dirs(shape)?;
-    for dir in ["home", "run", "dev", "proc", "sys", "tmp", "mnt", "var/log", "var/lib", "var/cache", "var/spool", "var/tmp"] {
+    for dir in
+        ["home", "run", "dev", "proc", "sys", "tmp", "mnt", "var/log", "var/lib", "var/cache", "var/spool", "var/tmp"]
+    {
         directory(shape, dir, 0o755)?;
     }
     directory(shape, "root", 0o700)?;
@@ -274,8 +284,11 @@ fn enter(root: &Path) -> Result<(), Fault> {
 
 /// Stacks `from`, with the mounts below it, on `to`.
 pub(super) fn bind(from: &Path, to: &Path) -> Result<(), Fault> {
-    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-        .doing(format!("show {} as {}", from.display(), to.display()))
+    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>).doing(format!(
+        "show {} as {}",
+        from.display(),
+        to.display()
+    ))
 }
 
 /// A fresh memory file system without setuid and devices.

@@ -60,11 +60,12 @@ impl NetRecord {
         setns(&node, CloneFlags::CLONE_NEWNET).doing("go back to the node's network")?;
         let path = format!("/proc/{}/fd/{}", std::process::id(), cell.as_raw_fd());
         let made = self.node_side(&path, run_dir);
+        let mtu = way_out_mtu();
         setns(&cell, CloneFlags::CLONE_NEWNET).doing("enter the cell's network")?;
         made?;
         // An agent that was killed may have left this wire's routes; the namespace is fresh all the same.
         let batch = format!(
-            "link set lo up\naddress add {}/30 dev eth0\nlink set eth0 up\nroute add default via {}\n",
+            "link set lo up\naddress add {}/30 dev eth0\nlink set eth0 mtu {mtu} up\nroute add default via {}\n",
             self.address(2),
             self.address(1)
         );
@@ -79,7 +80,9 @@ impl NetRecord {
         // A kernel without IPv6 has nothing to switch off.
         let _ = fs::write(v6, "1");
         let v4 = format!("/proc/sys/net/ipv4/conf/{}", self.interface);
-        for (name, value) in [("forwarding", "1"), ("rp_filter", "1"), ("accept_redirects", "0"), ("send_redirects", "0")] {
+        for (name, value) in
+            [("forwarding", "1"), ("rp_filter", "1"), ("accept_redirects", "0"), ("send_redirects", "0")]
+        {
             fs::write(format!("{v4}/{name}"), value).doing(format!("set {name} of {}", self.interface))?;
         }
         if let Some(out) = default_interface() {
@@ -122,7 +125,9 @@ impl NetRecord {
             // It goes by itself with the cell's namespace, perhaps just now: what counts is whether it is there.
             let removed = tools::run("ip", &["link", "delete", &self.interface], "");
             if self.exists() {
-                return Err(removed.err().unwrap_or_else(|| Fault::new("failed", "remove the wire", "it is still there")));
+                return Err(removed
+                    .err()
+                    .unwrap_or_else(|| Fault::new("failed", "remove the wire", "it is still there")));
             }
         }
         let others = fs::read_dir("/sys/class/net").doing("list the interfaces")?.flatten();
@@ -153,6 +158,12 @@ fn parse_default(routes: &str) -> Option<String> {
     })
 }
 
+/// Largest packet on the way out; larger ones of a cell would be lost where answers about them are filtered.
+fn way_out_mtu() -> u32 {
+    let read = |out| fs::read_to_string(format!("/sys/class/net/{out}/mtu")).ok()?.trim().parse().ok();
+    default_interface().and_then(read).unwrap_or(1500)
+}
+
 /// Why cells here have no way out; none: they can.
 pub(super) fn missing() -> Option<String> {
     let missing: Vec<&str> = ["ip", "nft"].into_iter().filter(|tool| tools::find(tool).is_none()).collect();
@@ -167,7 +178,8 @@ pub(super) fn loopback_up() -> io::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
         *to = from.cast_signed();
     }
-    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).map_err(io::Error::other)?;
+    request.ifr_ifru.ifru_flags =
+        libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).map_err(io::Error::other)?;
     // SAFETY: the kernel reads a whole ifreq that lives through the call.
     let result = unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCSIFFLAGS, std::ptr::from_ref(&request)) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

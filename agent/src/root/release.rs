@@ -76,7 +76,7 @@ fn tell(record: &Record, reason: &str, grace: Duration) -> &'static str {
     };
     let told = UnixStream::connect(record.socket()).and_then(|mut socket| {
         let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(GRACE_MAX_MS);
-        let watch = encode(Kind::CellWatch, &CellWatch { level: muster_protocol::level::CURRENT });
+        let watch = encode(Kind::CellWatch, &CellWatch { level: muster_protocol::level::HIGHEST });
         let end = encode(Kind::CellEnd, &CellEnd { reason: reason.into(), grace_ms });
         socket.set_write_timeout(Some(LAST_WORDS))?;
         socket.write_all(&[watch, end].concat())?;
@@ -121,13 +121,7 @@ impl Book {
 }
 
 /// Takes down everything that a record names, whatever of it is there.
-pub(super) fn sweep(
-    half: &Half,
-    record: &mut Record,
-    held: Option<Held>,
-    told: &str,
-    step: &dyn Fn(&str),
-) -> Receipt {
+pub(super) fn sweep(half: &Half, record: &mut Record, held: Option<Held>, told: &str, step: &dyn Fn(&str)) -> Receipt {
     let mut book = Book::default();
     let seen = held.is_some();
     let mut held = held.unwrap_or_default();
@@ -203,9 +197,11 @@ fn devices(record: &Record, book: &mut Book) {
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-        let holds = fs::read_dir(entry.path().join("fd")).into_iter().flatten().flatten().any(|fd| {
-            fs::read_link(fd.path()).is_ok_and(|path| leased.contains(&path.as_path()))
-        });
+        let holds = fs::read_dir(entry.path().join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|fd| fs::read_link(fd.path()).is_ok_and(|path| leased.contains(&path.as_path())));
         if holds {
             let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
             let found = if members.iter().any(|(member, _)| *member == pid) { &mut ours } else { &mut others };
@@ -312,8 +308,11 @@ fn mounts(record: &Record, held: &Held, seen: bool, book: &mut Book) {
     book.receipt.mounts_removed = held.mounts + stray.len() as u64;
     let mut planted = held.planted_mounts.clone();
     planted.extend(stray);
-    let extra =
-        if planted.is_empty() { String::new() } else { format!(", planted: {}", listed(&planted, planted.len() as u64)) };
+    let extra = if planted.is_empty() {
+        String::new()
+    } else {
+        format!(", planted: {}", listed(&planted, planted.len() as u64))
+    };
     let detail = if seen { format!("{} gone with the cell{extra}", held.mounts) } else { "gone with the cell".into() };
     book.done("mounts", detail);
 }

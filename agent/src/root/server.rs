@@ -5,6 +5,7 @@
 
 use super::config::{Door, RootConfig};
 use super::create::Half;
+use super::detect::detect;
 use super::fault::{Doing, Fault};
 use super::ids::Claims;
 use super::process::{pidfd, pidfd_of, reap};
@@ -12,7 +13,7 @@ use super::release;
 use super::seqpacket::{self, MAX_MESSAGE};
 use super::state::{Phase, Places, Record};
 use super::words::{Answer, Ask, Event, Reply, Request};
-use super::{detect, worker};
+use super::worker;
 use muster_protocol::ids::{AllocationId, NodeId};
 use nix::errno::Errno;
 use nix::libc;
@@ -221,7 +222,7 @@ impl Server {
         if let Request::Hello { node, version } = &ask.request {
             tracing::info!(%node, version, "the run half is here");
             connection.node = Some(*node);
-            let found = detect::detect(&self.half.config);
+            let found = detect(&self.half.config);
             let level = self.half.config.level;
             let version = env!("CARGO_PKG_VERSION").to_owned();
             return reply(socket, ask.id, Reply::Hello { version, level, not_enforced: found.not_enforced });

@@ -166,8 +166,7 @@ impl Places {
 
     /// Somebody builds or ends this cell right now.
     pub(super) fn is_busy(&self, allocation: AllocationId) -> bool {
-        File::open(self.cell(allocation))
-            .is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
+        File::open(self.cell(allocation)).is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
     }
 
     /// The cell's memory, if there is any.

@@ -54,9 +54,7 @@ pub(super) fn answer(half: &Half, request: Request) -> Result<Reply, Fault> {
             let known = records.filter(|r| r.phase != Phase::Building || !half.places.is_busy(r.allocation));
             Ok(Reply::Cells { cells: known.map(|record| record.info()).collect() })
         }
-        Request::CellAdopt { allocation } => {
-            known(half, allocation).map(|record| Reply::Cell(Box::new(record.info())))
-        }
+        Request::CellAdopt { allocation } => known(half, allocation).map(|record| Reply::Cell(Box::new(record.info()))),
         Request::CellKeys { allocation, keys } => {
             let record = known(half, allocation)?;
             if record.ssh_host_key.is_empty() {

@@ -177,13 +177,19 @@ impl CgroupRecord {
             for pid in &pids {
                 super::process::kill(*pid);
             }
-            let left: Vec<String> =
-                self.cells().filter_map(|cell| remove_tree(cell).err().map(|e| format!("{}: {e}", cell.display()))).collect();
+            let left: Vec<String> = self
+                .cells()
+                .filter_map(|cell| remove_tree(cell).err().map(|e| format!("{}: {e}", cell.display())))
+                .collect();
             if left.is_empty() {
                 return Ok(());
             }
             if Instant::now() >= end {
-                return Err(if pids.is_empty() { left.join("; ") } else { format!("{}; processes {pids:?}", left.join("; ")) });
+                return Err(if pids.is_empty() {
+                    left.join("; ")
+                } else {
+                    format!("{}; processes {pids:?}", left.join("; "))
+                });
             }
             super::process::pause(Duration::from_millis(10));
         }
