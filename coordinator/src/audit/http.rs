@@ -90,11 +90,6 @@ impl From<Entry> for EventReply {
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Rows wanted, 1 to 200.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
     /// The id or name of the actor.
     actor: Option<String>,
     /// An action, or all of a room: `nodes.`
@@ -120,14 +115,14 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
 
 /// Events, newest first.
 #[utoipa::path(get, path = "/api/v1/admin/audit-logs", operation_id = "audit.list", tag = "audit",
-    params(EventQuery), responses((status = 200, body = Page<EventReply>)))]
+    params(PageQuery, EventQuery), responses((status = 200, body = Page<EventReply>)))]
 async fn list(
     State(app): State<App>,
     Caller(cx): Caller,
+    Query(page): Query<PageQuery>,
     Query(query): Query<EventQuery>,
 ) -> Result<Json<Page<EventReply>>, Problem> {
     authz::require(&cx, Verb::AuditList, Scope::Platform)?;
-    let page = PageQuery { cursor: query.cursor, limit: query.limit };
     let filter = Filter {
         actor: query.actor,
         action: query.action,

@@ -130,7 +130,7 @@ where
     let mut keyed = cx.clone();
     keyed.keyed = Some(request);
     let (done, answer) = tokio::sync::oneshot::channel();
-    app.supervisor.scoped("keyed-request", async move {
+    app.supervisor.graceful("keyed-request", async move {
         let result = act(keyed).await;
         drop(running);
         // Nobody listens when the caller has hung up; the answer is kept in the database.

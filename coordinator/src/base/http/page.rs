@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// The query of every list. Flatten it into a room's own query or take it beside.
+/// The query of every list. A list with filters takes two extractors, `Query<PageQuery>` and its own
+/// `Query<…>`: a flattened struct cannot hold numbers in a query.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {

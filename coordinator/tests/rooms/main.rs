@@ -1,0 +1,5 @@
+//! Rooms through their doors: a coordinator inside the test's process, asked over HTTP.
+
+mod evidence;
+mod people;
+mod world;
