@@ -61,7 +61,7 @@ pub struct DeviceSet {
     pub visible: Vec<String>,
     /// Other files, in the order in which they are to be mounted; empty without a GPU.
     pub mounts: Vec<CellMount>,
-    /// Environment of each session, the two variables above included; empty without a GPU.
+    /// Environment of each session, the two variables above included: without a GPU they say that there is none.
     pub env: BTreeMap<String, String>,
 }
 
