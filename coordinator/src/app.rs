@@ -12,7 +12,7 @@ use crate::base::work::Nudge;
 use crate::config::Config;
 use crate::cx::{Actor, Cx, Person};
 use crate::fleet::{self, Fleet};
-use crate::{audit, operations, routes, users};
+use crate::{audit, links, nodes, operations, routes, slots, telemetry, users};
 use muster_protocol::ids::{CorrelationId, NodeId};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -59,6 +59,14 @@ pub struct Parts {
     pub kinds: operations::Kinds,
     /// What this installation is, with the CA.
     pub fleet: Fleet,
+    /// Whose certificates count.
+    pub trust: muster_pki::Trust,
+    /// When each node was last heard.
+    pub board: nodes::Board,
+    /// What nodes measure.
+    pub telemetry: telemetry::Telemetry,
+    /// Live links of nodes.
+    pub links: links::Registry,
     documents: [String; 2],
 }
 
@@ -71,6 +79,12 @@ pub struct Nudges {
     pub operations: Nudge,
     /// `outbound`: a node task waits, or a link came up.
     pub node_tasks: Nudge,
+    /// `links::desired`: a node's document may have changed.
+    pub desired: Nudge,
+    /// `links::revoked`: an identity was taken away.
+    pub revoked: Nudge,
+    /// `slots`: a node may have been emptied.
+    pub slots: Nudge,
 }
 
 impl Nudges {
@@ -79,6 +93,8 @@ impl Nudges {
         self.seal.notify();
         self.operations.notify();
         self.node_tasks.notify();
+        self.desired.notify();
+        self.slots.notify();
     }
 }
 
@@ -97,6 +113,7 @@ impl App {
         }
         let store = Store::open(&database)?;
         let fleet = fleet::load(&store, &config.data_dir)?;
+        let trust = muster_pki::Trust::new(&fleet.id, std::slice::from_ref(fleet.ca.certificate()))?;
         let document = |door| routes::routes(door).1.to_json();
         let instance = rng.secret();
         Ok(Self(Arc::new(Parts {
@@ -114,6 +131,10 @@ impl App {
             instance,
             kinds: operations::Kinds::new(kinds()),
             fleet,
+            trust,
+            board: nodes::Board::default(),
+            telemetry: telemetry::Telemetry::default(),
+            links: links::Registry::default(),
             documents: [document(Door::Console)?, document(Door::Operator)?],
         })))
     }
@@ -141,6 +162,8 @@ impl App {
         audit::tick::start(self);
         users::tick::start(self);
         operations::start(self);
+        nodes::tick::start(self);
+        slots::tick::start(self);
     }
 
     /// The OpenAPI document of a door, as JSON text.

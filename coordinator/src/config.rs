@@ -22,6 +22,8 @@ pub struct Config {
     pub quic: SocketAddr,
     /// The address agents are told to connect to, `host:port`; that of `quic` when not set.
     pub quic_public: Option<String>,
+    /// Life of a node certificate, seconds.
+    pub node_certificate_s: u64,
     /// A token for scraping `/metrics` without signing in.
     pub scrape_token: Option<String>,
     /// Where the bound addresses are written once all is up.
@@ -82,6 +84,9 @@ pub struct ServeArgs {
     /// What agents are told to connect to, when it differs from --quic (a DNS name, a port behind NAT)
     #[arg(long, env = "MUSTER_QUIC_PUBLIC", value_name = "HOST:PORT")]
     pub quic_public: Option<String>,
+    /// Life of node certificates in seconds; agents renew after two thirds of it [default: 86400]
+    #[arg(long, env = "MUSTER_NODE_CERTIFICATE_S", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..))]
+    pub node_certificate_s: Option<u64>,
     /// Speak HTTPS with a certificate from the built-in CA. Needed, or own files, on any address but loopback
     #[arg(long, env = "MUSTER_TLS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub tls: Option<bool>,
@@ -148,6 +153,7 @@ impl ServeArgs {
             tls_names: merged.tls_names.unwrap_or_default(),
             quic: merged.quic.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 7443))),
             quic_public: merged.quic_public,
+            node_certificate_s: merged.node_certificate_s.unwrap_or(muster_pki::ca::NODE_LIFE_S).max(3),
             scrape_token: merged.scrape_token.filter(|token| !token.is_empty()),
             ready_file: merged.ready_file,
             log_filter: merged.log.unwrap_or_else(|| "info".to_owned()),
@@ -169,6 +175,7 @@ impl ServeArgs {
             operator: self.operator.or(lower.operator),
             quic: self.quic.or(lower.quic),
             quic_public: self.quic_public.or(lower.quic_public),
+            node_certificate_s: self.node_certificate_s.or(lower.node_certificate_s),
             tls: self.tls.or(lower.tls),
             tls_cert: self.tls_cert.or(lower.tls_cert),
             tls_key: self.tls_key.or(lower.tls_key),

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::base::http::{Door, openapi, system};
-use crate::{access, audit, operations, projects, users};
+use crate::{access, audit, enrolment, nodes, operations, projects, slots, telemetry, users};
 use axum::Router;
 use axum::routing::get;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
@@ -39,7 +39,11 @@ fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(system::operator_routes());
     let all = all.merge(audit::http::operator_routes());
     let all = all.merge(users::http::operator_routes());
-    all.merge(operations::http::operator_routes())
+    let all = all.merge(operations::http::operator_routes());
+    let all = all.merge(nodes::operator_routes());
+    let all = all.merge(enrolment::operator_routes());
+    let all = all.merge(telemetry::operator_routes());
+    all.merge(slots::operator_routes())
 }
 
 #[cfg(test)]

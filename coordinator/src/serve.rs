@@ -6,7 +6,7 @@ use crate::base::http::{Door, frame, listen};
 use crate::base::rng::Rng;
 use crate::base::{limits, watchdog};
 use crate::config::{Config, DoorConfig, DoorTls};
-use crate::routes;
+use crate::{links, routes};
 use anyhow::{Context, bail};
 use muster_pki::server::{LeafSwap, door_config};
 use muster_pki::{ServerNames, files};
@@ -65,13 +65,9 @@ pub async fn start(app: &App) -> anyhow::Result<Addresses> {
     app.start();
     let console = open(app, Door::Console, &app.config.console).await?;
     let operator = open(app, Door::Operator, &app.config.operator).await?;
+    let quic = links::start(app).with_context(|| format!("agents cannot connect: UDP {}", app.config.quic))?;
     drop(starting);
-    Ok(Addresses {
-        pid: std::process::id(),
-        console_url: console,
-        operator_url: operator,
-        quic_addr: app.config.quic.to_string(),
-    })
+    Ok(Addresses { pid: std::process::id(), console_url: console, operator_url: operator, quic_addr: quic.to_string() })
 }
 
 /// Drains: no new connections, what runs is finished, at most for the deadline.

@@ -132,6 +132,7 @@ verbs! {
     SlotsList                  = "slots.list":                  NONE,      STAFF;
     SlotsApprove               = "slots.approve":               NONE,      OPS;
     SlotsReject                = "slots.reject":                NONE,      OPS;
+    SlotsBatch                 = "slots.batch":                 NONE,      OPS;
     SlotsHold                  = "slots.hold":                  NONE,      OPS;
     SlotsUnhold                = "slots.unhold":                NONE,      OPS;
     AllocationsCreate          = "allocations.create":          MEMBERS,   NONE;

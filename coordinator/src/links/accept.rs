@@ -1,0 +1,88 @@
+//! The door of the QUIC endpoint: handshakes, bounded, and where each connection goes.
+
+use super::{control, enrol};
+use crate::app::App;
+use muster_pki::Arrival;
+use quinn::{Endpoint, Incoming};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes in progress above which an address must first prove that it gets our packets.
+const RETRY_ABOVE: usize = 64;
+/// Handshakes and enrolments in progress above which a connection is refused.
+const ARRIVING_MAX: usize = 2_048;
+/// How long a stopping endpoint waits for its last packets.
+const IDLE: Duration = Duration::from_secs(2);
+
+const _: () = assert!(RETRY_ABOVE < ARRIVING_MAX);
+
+struct Arriving(Arc<AtomicUsize>);
+
+impl Arriving {
+    fn one_more(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Accepts until the process drains.
+pub(super) async fn serve(app: App, endpoint: Endpoint) {
+    let stop = app.supervisor.stopping();
+    let arriving = Arc::new(AtomicUsize::new(0));
+    loop {
+        let incoming = tokio::select! {
+            () = stop.cancelled() => break,
+            incoming = endpoint.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { break };
+        let count = arriving.load(Ordering::Relaxed);
+        if count >= ARRIVING_MAX {
+            incoming.refuse();
+        } else if count >= RETRY_ABOVE && !incoming.remote_address_validated() {
+            // Fails only for an address that is validated already.
+            let _ = incoming.retry();
+        } else {
+            let place = Arriving::one_more(&arriving);
+            let app_ = app.clone();
+            app.supervisor.graceful("link", async move { arrive(app_, incoming, place).await });
+        }
+    }
+    // The links say goodbye themselves; their packets need the endpoint a moment longer.
+    let _ = tokio::time::timeout(IDLE, endpoint.wait_idle()).await;
+    endpoint.close(muster_protocol::control::close::DRAINING.into(), b"the coordinator stops");
+}
+
+async fn arrive(app: App, incoming: Incoming, place: Arriving) {
+    let peer = incoming.remote_address();
+    let connection = match tokio::time::timeout(HANDSHAKE, incoming).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::info!(%peer, "a handshake failed: {error}");
+            return;
+        }
+        Err(_) => {
+            tracing::info!(%peer, "a handshake took too long");
+            return;
+        }
+    };
+    match app.trust.admit(&connection, app.clock.now_ms()) {
+        Ok(Arrival::Node(identity)) => {
+            drop(place);
+            control::run(app, connection, identity).await;
+        }
+        Ok(Arrival::Enrol) => enrol::serve(&app, &connection).await,
+        Err(rejection) => {
+            tracing::warn!(%peer, "a connection is refused: {rejection}");
+            rejection.tell(&connection);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Links: live QUIC connections of nodes, one a node, the newest wins.
+//!
+//! ```text
+//! handshake ── judged ──> hello ── known, not revoked ──> welcome: up ──> superseded | revoked | lost
+//!     └── refused with its own code          └── refused
+//! ```
+//!
+//! Invariants: a link speaks for the node in its certificate and no other; any frame is a sign of life; the
+//! reconnect of an unchanged node writes nothing; a desired document is sent when the agent holds another
+//! generation, and stored before it is sent.
+
+mod accept;
+mod control;
+pub mod desired;
+mod enrol;
+mod facts;
+mod registry;
+mod samples;
+mod socket;
+mod store;
+mod task;
+mod tick;
+pub mod wire;
+
+pub use desired::touch_in;
+pub use registry::{LinkError, LinkHandle, Registry, Stream};
+pub use task::{TaskNews, TaskStream};
+
+use crate::app::App;
+use std::io;
+use std::net::SocketAddr;
+
+/// Binds the QUIC socket of the configuration and starts accepting. The address says which port was taken.
+///
+/// # Errors
+/// The system's, if the address cannot be bound.
+pub fn start(app: &App) -> io::Result<SocketAddr> {
+    let endpoint = socket::bind(app)?;
+    let address = endpoint.local_addr()?;
+    app.links.set_address(address);
+    tick::start(app);
+    let app_ = app.clone();
+    app.supervisor.critical("links.accept", async move { accept::serve(app_, endpoint).await });
+    Ok(address)
+}

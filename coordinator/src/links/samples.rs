@@ -1,0 +1,67 @@
+//! Telemetry of one link: a one-way stream a batch, taken in one after the other.
+
+use super::registry::Link;
+use super::wire::FrameReader;
+use crate::app::App;
+use crate::inbound;
+use muster_protocol::Kind;
+use muster_protocol::control::close;
+use muster_protocol::telemetry::Sample;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one batch may take.
+const BATCH: Duration = Duration::from_secs(10);
+/// Most samples of one batch.
+const SAMPLES_MAX: usize = 64;
+/// Samples older than this count as so old, ms: a clock that is far off must not hide a node.
+const AGE_MAX_MS: i64 = 60_000;
+
+pub(super) async fn take(app: App, link: Arc<Link>) {
+    while let Ok(stream) = link.connection.accept_uni().await {
+        link.seen.touch();
+        let mut reader = FrameReader::new(stream);
+        let batch = tokio::time::timeout(BATCH, read(&app, &link, &mut reader)).await;
+        match batch {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) if error.is_protocol() => {
+                tracing::warn!(node = %link.node, "telemetry makes no sense: {error}");
+                link.connection.close(close::PROTOCOL_ERROR.into(), error.to_string().as_bytes());
+            }
+            // A batch may be shed at any time.
+            Ok(Err(_)) | Err(_) => reader.stop(0),
+        }
+    }
+}
+
+async fn read(app: &App, link: &Link, reader: &mut FrameReader) -> Result<(), super::wire::WireError> {
+    let mut count = 0;
+    while let Some(frame) = reader.next().await? {
+        if frame.kind != Kind::Telemetry || count >= SAMPLES_MAX {
+            return Err(muster_protocol::FrameError::OutOfPlace(frame.kind).into());
+        }
+        count += 1;
+        let sample: Sample = frame.decode()?;
+        let at_ms = taken_ms(sample.sampled_ms, link.skew_ms(), app.clock.now_ms());
+        inbound::sample(app, link.node, at_ms, sample);
+    }
+    Ok(())
+}
+
+/// When a sample was taken, by our clock: never in the future, and at most [`AGE_MAX_MS`] ago.
+fn taken_ms(sampled_ms: i64, skew_ms: i64, now_ms: i64) -> i64 {
+    sampled_ms.saturating_sub(skew_ms).clamp(now_ms - AGE_MAX_MS, now_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_dated_by_our_clock() {
+        assert_eq!(taken_ms(1_000, 0, 1_200), 1_000);
+        assert_eq!(taken_ms(3_601_000, 3_600_000, 1_200), 1_000, "an agent an hour ahead");
+        assert_eq!(taken_ms(i64::MAX, -5, 1_200), 1_200);
+        assert_eq!(taken_ms(i64::MIN, 5, 1_200), 1_200 - AGE_MAX_MS);
+    }
+}

@@ -1,0 +1,133 @@
+//! Routes of nodes, at the operator door.
+
+use super::model::Event;
+use super::verbs::{self, Edit};
+use super::view::NodeItem;
+use crate::app::App;
+use crate::base::authz::Verb;
+use crate::base::http::{
+    Caller, IfMatch, Json, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent, with_etag,
+};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use muster_protocol::ids::NodeId;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The room's routes.
+pub fn operator_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, update))
+        .routes(routes!(approve))
+        .routes(routes!(reject))
+        .routes(routes!(cordon))
+        .routes(routes!(uncordon))
+        .routes(routes!(drain))
+}
+
+/// Nodes, oldest first.
+#[utoipa::path(get, path = "/api/v1/admin/nodes", operation_id = "nodes.list", tag = "nodes",
+    params(PageQuery), responses((status = 200, body = Page<NodeItem>)))]
+async fn list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<NodeItem>>, Problem> {
+    verbs::list(&app, &cx, query).await.map(Json)
+}
+
+/// One node.
+#[utoipa::path(get, path = "/api/v1/admin/nodes/{node_id}", operation_id = "nodes.show", tag = "nodes",
+    params(("node_id" = String, Path)), responses((status = 200, body = NodeItem)))]
+async fn show(State(app): State<App>, Caller(cx): Caller, Path(id): Path<NodeId>) -> Result<Response, Problem> {
+    let item = verbs::show(&app, &cx, id).await?;
+    Ok(with_etag(item.version, Json(item)))
+}
+
+/// Edits name and labels.
+#[utoipa::path(patch, path = "/api/v1/admin/nodes/{node_id}", operation_id = "nodes.update", tag = "nodes",
+    params(("node_id" = String, Path), ("If-Match" = String, Header)), request_body = Edit,
+    responses((status = 200, body = NodeItem)))]
+async fn update(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    version: IfMatch,
+    Json(edit): Json<Edit>,
+) -> Result<Response, Problem> {
+    let item = verbs::update(&app, &cx, id, version, edit).await?;
+    Ok(with_etag(item.version, Json(item)))
+}
+
+/// Lets a waiting machine in; it then gets its certificate.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/approve", operation_id = "nodes.approve", tag = "nodes",
+    params(("node_id" = String, Path)), responses((status = 200, body = NodeItem)))]
+async fn approve(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+) -> Result<Json<NodeItem>, Problem> {
+    verbs::change(&app, &cx, id, Verb::NodesApprove, Event::Approve).await.map(Json)
+}
+
+/// Turns a waiting machine away for good.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/reject", operation_id = "nodes.reject", tag = "nodes",
+    params(("node_id" = String, Path)), responses((status = 200, body = NodeItem)))]
+async fn reject(State(app): State<App>, Caller(cx): Caller, Path(id): Path<NodeId>) -> Result<Json<NodeItem>, Problem> {
+    verbs::change(&app, &cx, id, Verb::NodesReject, Event::Reject).await.map(Json)
+}
+
+/// No new work; what runs stays.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/cordon", operation_id = "nodes.cordon", tag = "nodes",
+    params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = NodeItem)))]
+async fn cordon(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    keyed_change(app, cx, id, keyed, Verb::NodesCordon, Event::Cordon).await
+}
+
+/// New work may come again.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/uncordon", operation_id = "nodes.uncordon", tag = "nodes",
+    params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = NodeItem)))]
+async fn uncordon(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    keyed_change(app, cx, id, keyed, Verb::NodesUncordon, Event::Uncordon).await
+}
+
+/// No new work; the node is in maintenance when its last slot is free. Uncordon cancels it.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/drain", operation_id = "nodes.drain", tag = "nodes",
+    params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = NodeItem)))]
+async fn drain(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    keyed_change(app, cx, id, keyed, Verb::NodesDrain, Event::Drain).await
+}
+
+async fn keyed_change(
+    app: App,
+    cx: crate::cx::Cx,
+    id: NodeId,
+    keyed: Keyed<NoBody>,
+    verb: Verb,
+    event: Event,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        verbs::change(&act, &cx, id, verb, event).await.map(|item| (StatusCode::OK, item))
+    })
+    .await
+}

@@ -1,0 +1,23 @@
+//! Nodes: machines with our agent, from their first token to long after their removal.
+//!
+//! ```text
+//! token ──> pending_approval ── approve ──> enrolling ── first link ──> in_service ── remove ──> removed
+//!                     └─ reject ─────────────────────────────────────────────────────────────────^
+//! ```
+//!
+//! Invariants: an id is for life; presence, scheduling and health are separate facets, and the one word
+//! `state` is derived from them; the live presence is in memory, its row is written on a settled change.
+
+pub mod facts;
+pub mod http;
+pub mod link;
+pub mod model;
+mod presence;
+pub mod store;
+pub mod tick;
+pub mod verbs;
+pub mod view;
+
+pub use http::operator_routes;
+pub use presence::{Board, Seen};
+pub use store::NodeRow;

@@ -1,0 +1,176 @@
+//! What operators do with nodes. Each `_in` verb runs in its caller's transaction and notes its event.
+
+use super::model::{Event, Health, Lifecycle, apply};
+use super::store;
+use super::view::{self, NodeItem};
+use crate::app::App;
+use crate::audit;
+use crate::base::authz::{self, Scope, Verb};
+use crate::base::http::{FieldError, IfMatch, Page, PageQuery, Problem, answer_in};
+use crate::base::store::Tx;
+use crate::cx::Cx;
+use axum::http::StatusCode;
+use muster_protocol::ids::NodeId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Most labels of one node.
+const LABELS_MAX: usize = 32;
+/// Longest key or value of a label, in bytes.
+const LABEL_MAX: usize = 63;
+
+#[derive(Serialize)]
+struct Stage {
+    lifecycle: &'static str,
+    scheduling: &'static str,
+}
+
+/// Moves lifecycle and scheduling by an event and notes it. False if nothing changed.
+///
+/// # Errors
+/// 404, and 409 `invalid_state` if the event does not fit.
+pub fn change_in(tx: &mut Tx, cx: &Cx, id: NodeId, event: Event, action: &'static str) -> Result<bool, Problem> {
+    let node = store::get_in(tx, id)?;
+    let before = (node.facets.lifecycle, node.facets.scheduling);
+    let after =
+        apply(before.0, before.1, event).map_err(|refused| Problem::conflict("invalid_state", refused.to_string()))?;
+    if before == after {
+        return Ok(false);
+    }
+    store::save_stage_in(tx, id, after.0, after.1)?;
+    let stage = |(lifecycle, scheduling): (Lifecycle, super::model::Scheduling)| Stage {
+        lifecycle: lifecycle.word(),
+        scheduling: scheduling.word(),
+    };
+    audit::note(tx, cx, audit::Event::new(action, id).before(&stage(before)).after(&stage(after)))?;
+    Ok(true)
+}
+
+/// One of the plain moves of an operator: approve, reject, cordon, uncordon, drain.
+///
+/// # Errors
+/// As [`change_in`], and what [`authz::require`] says.
+pub async fn change(app: &App, cx: &Cx, id: NodeId, verb: Verb, event: Event) -> Result<NodeItem, Problem> {
+    authz::require(cx, verb, Scope::Platform)?;
+    let (app_, context) = (app.clone(), cx.clone());
+    let item = app
+        .store
+        .write(move |tx| {
+            change_in(tx, &context, id, event, verb.as_str())?;
+            let node = store::get_in(tx, id)?;
+            let item = view::item_in(tx, &app_, &node)?;
+            answer_in(tx, &context, StatusCode::OK, &item)?;
+            Ok(audit::unchanged(item))
+        })
+        .await?;
+    if event == Event::Reject {
+        app.nudges.revoked.notify();
+    }
+    Ok(item)
+}
+
+/// What an operator may edit; what is none stays.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// 1 to 63 letters, digits and `-_.`.
+    pub name: Option<String>,
+    /// All labels together.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// Edits a node that is still at the version the operator read.
+///
+/// # Errors
+/// 404, 412 `stale_version`, 422.
+pub async fn update(app: &App, cx: &Cx, id: NodeId, version: IfMatch, edit: Edit) -> Result<NodeItem, Problem> {
+    authz::require(cx, Verb::NodesUpdate, Scope::Platform)?;
+    check_labels(edit.labels.as_ref().unwrap_or(&BTreeMap::new()))?;
+    check_name(edit.name.as_deref().unwrap_or("node"))?;
+    let (app_, context) = (app.clone(), cx.clone());
+    app.store
+        .write(move |tx| {
+            let node = store::get_in(tx, id)?;
+            version.check(node.version)?;
+            let name = edit.name.as_ref().unwrap_or(&node.name);
+            let labels = edit.labels.as_ref().unwrap_or(&node.labels);
+            if !store::save_labels_in(tx, id, node.version, name, labels)? {
+                return Err(Problem::stale_version());
+            }
+            let event = audit::Event::new(Verb::NodesUpdate.as_str(), id);
+            let event = event.before(&(&node.name, &node.labels)).after(&(name, labels));
+            let node = store::get_in(tx, id)?;
+            let item = view::item_in(tx, &app_, &node)?;
+            audit::record(tx, &context, event, item)
+        })
+        .await
+}
+
+/// Sets health with its reason and notes it. False if it was so already.
+///
+/// # Errors
+/// Only what the store says.
+pub fn set_health_in(tx: &mut Tx, cx: &Cx, id: NodeId, health: Health, reason: &str) -> Result<bool, Problem> {
+    if !store::save_health_in(tx, id, health, reason)? {
+        return Ok(false);
+    }
+    audit::note(tx, cx, audit::Event::new("nodes.health", id).reason(reason).after(&health))?;
+    Ok(true)
+}
+
+/// 422 unless these can be labels.
+///
+/// # Errors
+/// `validation_failed`.
+pub fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
+    let fits = |text: &str| {
+        text.len() <= LABEL_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+    };
+    if labels.len() > LABELS_MAX {
+        return Err(Problem::invalid("labels", "too_many", "A node has at most 32 labels."));
+    }
+    let bad: Vec<_> = labels
+        .iter()
+        .filter(|(key, value)| key.is_empty() || !fits(key) || !fits(value))
+        .map(|(key, _)| FieldError {
+            field: format!("labels.{}", key.chars().take(LABEL_MAX).collect::<String>()),
+            code: "invalid".to_owned(),
+            detail: "Keys and values are up to 63 letters, digits and -_./".to_owned(),
+        })
+        .collect();
+    if bad.is_empty() { Ok(()) } else { Err(Problem::invalid_fields(bad)) }
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    let fits = (1..=LABEL_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if fits { Ok(()) } else { Err(Problem::invalid("name", "invalid", "A name is 1 to 63 letters, digits and -_.")) }
+}
+
+/// A page of nodes, oldest first.
+///
+/// # Errors
+/// 422 for a bad page.
+pub async fn list(app: &App, cx: &Cx, query: PageQuery) -> Result<Page<NodeItem>, Problem> {
+    authz::require(cx, Verb::NodesList, Scope::Platform)?;
+    let app_ = app.clone();
+    app.store
+        .read(move |tx| {
+            let page = Page::cut(store::page_in(tx, &query)?, &query, |node| (node.created_ms, node.id.to_string()))?;
+            let total = store::count_in(tx)?;
+            let items = page.items.iter().map(|node| view::item_in(tx, &app_, node)).collect::<Result<_, _>>()?;
+            Ok(Page { items, next_cursor: page.next_cursor, total: Some(total) })
+        })
+        .await
+}
+
+/// One node.
+///
+/// # Errors
+/// 404.
+pub async fn show(app: &App, cx: &Cx, id: NodeId) -> Result<NodeItem, Problem> {
+    authz::require(cx, Verb::NodesShow, Scope::Platform)?;
+    let app_ = app.clone();
+    app.store.read(move |tx| store::get_in(tx, id).and_then(|node| view::item_in(tx, &app_, &node))).await
+}

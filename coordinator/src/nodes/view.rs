@@ -1,0 +1,244 @@
+//! A node as the API shows it: its row, its live presence and its latest values.
+
+use super::facts::{Facts, GpuFacts, MigFacts};
+use super::model::{Facets, Health, Lifecycle, Presence, Scheduling};
+use super::store::{self, NodeRow};
+use crate::app::App;
+use crate::base::clock::{rfc3339, rfc3339_opt};
+use crate::base::http::Problem;
+use crate::base::store::Tx;
+use muster_protocol::ids::NodeId;
+use muster_protocol::telemetry::GpuSample;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A node. Null where nothing was measured, or not lately.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NodeItem {
+    /// Fixed for life.
+    #[schema(value_type = String)]
+    pub id: NodeId,
+    /// What operators call it.
+    pub name: String,
+    /// The first that applies of removed, pending_approval, enrolling, offline, stale, quarantined,
+    /// maintenance, draining, cordoned, active.
+    pub state: String,
+    /// Where it is in its life.
+    pub lifecycle: Lifecycle,
+    /// Whether its agent is heard.
+    pub presence: Presence,
+    /// Whether new work may come.
+    pub scheduling: Scheduling,
+    /// Whether its hardware is trusted.
+    pub health: Health,
+    /// Why health is not `ok`; null if it is.
+    pub health_reason: Option<String>,
+    /// `ok`, `none`, `driver_missing`, `driver_error` or `degraded`; null before the first inventory.
+    pub gpu_state: Option<String>,
+    /// Why, for people; null at `ok`.
+    pub gpu_detail: Option<String>,
+    /// Strongest isolation the agent can give: `cell`, `userns` or `none`; null before the first inventory.
+    pub isolation: Option<String>,
+    /// Limits and walls that are not enforced there.
+    pub not_enforced: Vec<String>,
+    /// Its GPUs in index order.
+    pub gpus: Vec<GpuItem>,
+    /// The machine at the moment.
+    pub host: HostItem,
+    /// Version of the agent; null before its first link.
+    pub agent_version: Option<String>,
+    /// When it was last heard.
+    pub last_seen_at: Option<String>,
+    /// Operators' labels.
+    pub labels: BTreeMap<String, String>,
+    /// For `If-Match`.
+    pub version: i64,
+    /// SHA-256 of its public key, to compare with what the machine shows.
+    pub key_fingerprint: String,
+    /// The token that let it in.
+    pub token_id: String,
+    /// Other nodes that say they are the same machine.
+    #[schema(value_type = Vec<String>)]
+    pub shares_machine_with: Vec<NodeId>,
+    /// When the token was presented.
+    pub created_at: String,
+}
+
+/// A GPU with its latest values.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct GpuItem {
+    /// `GPU-…`.
+    pub uuid: String,
+    /// What it is called.
+    pub model: String,
+    /// NVML index.
+    pub index: u32,
+    /// Address on the PCI bus.
+    pub pci_bus_id: String,
+    /// Memory in bytes.
+    pub memory_total_bytes: Option<u64>,
+    /// Memory in use, bytes.
+    pub memory_used_bytes: Option<u64>,
+    /// SM utilisation.
+    pub utilization_percent: Option<u32>,
+    /// Temperature.
+    pub temperature_c: Option<u32>,
+    /// Power draw.
+    pub power_mw: Option<u32>,
+    /// Power limit.
+    pub power_limit_mw: Option<u32>,
+    /// SM clock.
+    pub sm_clock_mhz: Option<u32>,
+    /// Memory clock.
+    pub memory_clock_mhz: Option<u32>,
+    /// NVML's bit set of reasons for lowered clocks.
+    pub throttle_reasons: Option<u64>,
+    /// Uncorrected ECC errors since the driver was loaded.
+    pub ecc_uncorrected: Option<u64>,
+    /// Corrected ECC errors since the driver was loaded.
+    pub ecc_corrected: Option<u64>,
+    /// Compute processes.
+    pub processes: Option<u32>,
+    /// MIG mode; null if the GPU cannot.
+    pub mig_enabled: Option<bool>,
+    /// MIG instances.
+    pub mig: Vec<MigFacts>,
+    /// NUMA node of its PCI device.
+    pub numa_node: Option<i32>,
+    /// Active NVLinks.
+    pub nvlinks: Option<u32>,
+    /// What NVML said if it does not answer; null if it does.
+    pub error: Option<String>,
+    /// When the values were taken; null if they are withdrawn.
+    pub sampled_at: Option<String>,
+}
+
+/// The machine: what it is, and its latest values.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HostItem {
+    /// Its own name for itself.
+    pub hostname: String,
+    /// Operating system.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processor architecture.
+    pub arch: String,
+    /// CPUs the agent may use.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Size of the file system of homes.
+    pub disk_bytes: Option<u64>,
+    /// Driver version; null without one.
+    pub driver_version: Option<String>,
+    /// Highest CUDA version of the driver; null without one.
+    pub cuda_version: Option<String>,
+    /// CPU in use, thousandths of one CPU.
+    pub cpu_milli: Option<u64>,
+    /// Memory in use.
+    pub memory_used_bytes: Option<u64>,
+    /// Free bytes where homes are kept.
+    pub disk_free_bytes: Option<u64>,
+    /// When the values were taken; null if they are withdrawn.
+    pub sampled_at: Option<String>,
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The node's facets with its live presence.
+#[must_use]
+pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
+    Facets { presence: app.board.of(node.id), ..node.facets }
+}
+
+/// A node as shown now.
+///
+/// # Errors
+/// Only what the store says.
+pub fn item_in(tx: &mut Tx, app: &App, node: &NodeRow) -> Result<NodeItem, Problem> {
+    let now_ms = app.clock.now_ms();
+    let facets = live_facets(app, node);
+    let seen_ms = app.board.age_ms(node.id).map(|age| now_ms - age).or(node.last_seen_ms);
+    let mut samples = app.telemetry.gpus(node.id, now_ms);
+    let gpus = node.facts.gpus.iter().map(|gpu| {
+        let (taken_ms, sample) =
+            samples.remove(&gpu.uuid).map_or((None, None), |taken| (Some(taken.at_ms), Some(taken.value)));
+        gpu_item(gpu, taken_ms, sample)
+    });
+    Ok(NodeItem {
+        id: node.id,
+        name: node.name.clone(),
+        state: facets.state().to_owned(),
+        lifecycle: facets.lifecycle,
+        presence: facets.presence,
+        scheduling: facets.scheduling,
+        health: facets.health,
+        health_reason: some(&node.health_reason),
+        gpu_state: some(&node.facts.gpu_state),
+        gpu_detail: some(&node.facts.gpu_detail),
+        isolation: some(&node.facts.isolation),
+        not_enforced: node.facts.not_enforced.clone(),
+        gpus: gpus.collect(),
+        host: host_item(app, node.id, &node.facts, now_ms),
+        agent_version: some(&node.agent_version),
+        last_seen_at: rfc3339_opt(seen_ms),
+        labels: node.labels.clone(),
+        version: node.version,
+        key_fingerprint: node.key_sha256.clone(),
+        token_id: node.token_id.clone(),
+        shares_machine_with: store::same_machine_in(tx, node.id, &node.machine_sha256)?,
+        created_at: rfc3339(node.created_ms),
+    })
+}
+
+fn gpu_item(gpu: &GpuFacts, taken_ms: Option<i64>, sample: Option<GpuSample>) -> GpuItem {
+    let sample = sample.unwrap_or_default();
+    GpuItem {
+        uuid: gpu.uuid.clone(),
+        model: gpu.model.clone(),
+        index: gpu.index,
+        pci_bus_id: gpu.pci_bus_id.clone(),
+        memory_total_bytes: sample.memory_total_bytes.or(gpu.memory_total_bytes),
+        memory_used_bytes: sample.memory_used_bytes,
+        utilization_percent: sample.utilization_percent,
+        temperature_c: sample.temperature_c,
+        power_mw: sample.power_mw,
+        power_limit_mw: gpu.power_limit_mw,
+        sm_clock_mhz: sample.sm_clock_mhz,
+        memory_clock_mhz: sample.memory_clock_mhz,
+        throttle_reasons: sample.throttle_reasons,
+        ecc_uncorrected: sample.ecc_uncorrected,
+        ecc_corrected: sample.ecc_corrected,
+        processes: sample.processes,
+        mig_enabled: gpu.mig_enabled,
+        mig: gpu.mig.clone(),
+        numa_node: gpu.numa_node,
+        nvlinks: gpu.nvlinks,
+        error: some(&gpu.error),
+        sampled_at: rfc3339_opt(taken_ms),
+    }
+}
+
+fn host_item(app: &App, node: NodeId, facts: &Facts, now_ms: i64) -> HostItem {
+    let (taken_ms, sample) =
+        app.telemetry.host(node, now_ms).map_or_else(Default::default, |taken| (Some(taken.at_ms), taken.value));
+    HostItem {
+        hostname: facts.hostname.clone(),
+        os: facts.os.clone(),
+        kernel: facts.kernel.clone(),
+        arch: facts.arch.clone(),
+        cpus: facts.cpus,
+        memory_bytes: facts.memory_bytes,
+        disk_bytes: facts.disk_bytes,
+        driver_version: some(&facts.driver_version),
+        cuda_version: some(&facts.cuda_version),
+        cpu_milli: sample.cpu_milli,
+        memory_used_bytes: sample.memory_used_bytes,
+        disk_free_bytes: sample.disk_free_bytes,
+        sampled_at: rfc3339_opt(taken_ms),
+    }
+}
