@@ -93,8 +93,7 @@ async fn open(app: &App, door: Door, config: &DoorConfig) -> anyhow::Result<Stri
         tls: tls.is_some(),
         public_url: config.public_url.as_deref().map(Into::into),
     };
-    let listener = listen::listen(&app.supervisor, name, socket, tls)?;
-    listen::serve(&app.supervisor, listener, frame::around(routes::routes(door).0, frame));
+    listen::serve(&app.supervisor, name, socket, tls, frame::around(routes::routes(door).0, frame));
     Ok(url)
 }
 

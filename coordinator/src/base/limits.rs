@@ -15,6 +15,13 @@ pub const DOOR_HANDSHAKES: usize = 256;
 /// How long a TLS handshake may take.
 pub const DOOR_HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// How long a connection may take to send the headers of its next request, or stay idle.
+pub const DOOR_HEADERS: Duration = Duration::from_secs(60);
+/// Headers of one request.
+pub const DOOR_HEADER_COUNT: usize = 100;
+/// How long a body within the limit may take to arrive.
+pub const BODY_WAIT: Duration = Duration::from_secs(30);
+
 /// Closures waiting in one lane of the store.
 pub const STORE_QUEUE: usize = 4096;
 /// Closures of one write transaction, by lane (people, agents, upkeep).

@@ -1,6 +1,7 @@
 //! Extractors whose refusals are problems: JSON bodies, typed paths, queries.
 
 use super::Problem;
+use crate::base::limits;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -30,7 +31,9 @@ pub struct Query<T>(pub T);
 
 /// The bytes of the body within the limit.
 pub(super) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+    let read = tokio::time::timeout(limits::BODY_WAIT, Bytes::from_request(request, state)).await;
+    let slow = || Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took too long to arrive.");
+    read.map_err(|_| slow())?.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1 MiB.")
         } else {

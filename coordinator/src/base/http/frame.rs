@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::base::limits;
 use crate::cx::{Actor, Cx};
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Extensions, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -82,7 +82,7 @@ pub fn around(router: Router<App>, frame: Frame) -> Router {
 async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Response {
     let given = request.headers().get(&CORRELATION).and_then(|value| value.to_str().ok()?.parse().ok());
     let correlation_id: CorrelationId = given.unwrap_or_else(|| frame.app.rng.id(frame.app.clock.now_ms()));
-    let peer = request.extensions().get::<ConnectInfo<super::listen::Peer>>().map(|info| info.0.0.ip());
+    let peer = request.extensions().get::<super::listen::Peer>().map(|peer| peer.0.ip());
     request.extensions_mut().insert(RequestInfo {
         correlation_id,
         door: frame.door,

@@ -1,67 +1,38 @@
 //! The listener of a door: bounded connections, TCP_NODELAY, TLS handshakes aside so that a slow one
-//! delays nobody.
+//! delays nobody, a deadline for request headers, and a drain that finishes what runs.
 
 use crate::base::limits;
 use crate::base::supervise::Supervisor;
 use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
-use std::future::pending;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// The address of a caller.
+/// The address of a caller; in the extensions of each request.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-impl Connected<IncomingStream<'_, DoorListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, DoorListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// One connection of a door. Frees its place when dropped.
-pub struct DoorStream {
-    io: Io,
-    _place: OwnedSemaphorePermit,
-}
-
-impl std::fmt::Debug for DoorStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DoorStream")
-    }
-}
-
-/// What axum accepts from.
-#[derive(Debug)]
-pub struct DoorListener {
-    address: SocketAddr,
-    ready: mpsc::Receiver<(DoorStream, SocketAddr)>,
-}
-
-/// Starts accepting on a bound socket.
-pub fn listen(
+/// Accepts on a bound socket and serves the routes until the process drains.
+pub fn serve(
     supervisor: &Supervisor,
     name: &'static str,
     socket: TcpListener,
     tls: Option<TlsAcceptor>,
-) -> io::Result<DoorListener> {
-    let address = socket.local_addr()?;
-    let (hand_over, ready) = mpsc::channel(limits::DOOR_HANDSHAKES);
-    let (supervisor_, stop) = (supervisor.clone(), supervisor.stopping());
+    router: Router,
+) {
+    let (own, stop) = (supervisor.clone(), supervisor.stopping());
     supervisor.critical(name, async move {
         let places = Arc::new(Semaphore::new(limits::DOOR_CONNECTIONS));
         let handshakes = Arc::new(Semaphore::new(limits::DOOR_HANDSHAKES));
@@ -76,64 +47,84 @@ pub fn listen(
                 Err(error) => {
                     // Mostly "too many open files": others must get time to close theirs.
                     tracing::warn!("cannot accept a connection: {error}");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
             // Small answers must not wait for more; a socket that refuses the option is closed already.
             let _ = stream.set_nodelay(true);
-            let Some(tls) = tls.clone() else {
-                if hand_over.send((DoorStream { io: Io::Plain(stream), _place: place }, peer)).await.is_err() {
-                    return;
-                }
-                continue;
-            };
-            let Ok(turn) = handshakes.clone().acquire_owned().await else { return };
-            let hand_over = hand_over.clone();
-            supervisor_.scoped("tls-handshake", async move {
-                let _turn = turn;
-                match tokio::time::timeout(limits::DOOR_HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        let stream = DoorStream { io: Io::Tls(Box::new(stream)), _place: place };
-                        // The door has closed meanwhile; the caller sees the connection end.
-                        let _ = hand_over.send((stream, peer)).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!(%peer, "TLS handshake failed: {error}"),
-                    Err(_) => tracing::debug!(%peer, "TLS handshake timed out"),
-                }
+            let (router, own_, tls, handshakes) = (router.clone(), own.clone(), tls.clone(), handshakes.clone());
+            own.graceful("http-connection", async move {
+                let Some(io) = secure(stream, peer, tls, &handshakes, &own_).await else { return };
+                converse(DoorStream { io, _place: place }, peer, router, &own_).await;
             });
         }
     });
-    Ok(DoorListener { address, ready })
 }
 
-/// Serves a door until the process drains; then finishes what is running.
-pub fn serve(supervisor: &Supervisor, listener: DoorListener, router: Router) {
+/// The connection with TLS, if the door speaks it. `None` when the handshake failed.
+async fn secure(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    handshakes: &Semaphore,
+    supervisor: &Supervisor,
+) -> Option<Io> {
+    let Some(tls) = tls else { return Some(Io::Plain(stream)) };
+    let _turn = handshakes.acquire().await.ok()?;
     let stop = supervisor.stopping();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    supervisor.graceful("door", async move {
-        let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!("a door ended: {error}");
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return None,
+        shaken = tokio::time::timeout(limits::DOOR_HANDSHAKE, tls.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(Io::Tls(Box::new(stream))),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, "TLS handshake failed: {error}");
+            None
         }
-    });
+        Err(_) => {
+            tracing::debug!(%peer, "TLS handshake timed out");
+            None
+        }
+    }
 }
 
-impl Listener for DoorListener {
-    type Io = DoorStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (DoorStream, SocketAddr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            // The accepting task has ended: the process drains, and no connection will come.
-            None => pending().await,
+/// Answers the requests of one connection.
+async fn converse(stream: DoorStream, peer: SocketAddr, router: Router, supervisor: &Supervisor) {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        TowerToHyperService::new(router.clone()).call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::DOOR_HEADERS)
+        .max_headers(limits::DOOR_HEADER_COUNT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let stop = supervisor.stopping();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%peer, "a connection ended: {error}");
     }
+}
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// One connection of a door. Frees its place when dropped, also after an upgrade to a WebSocket.
+struct DoorStream {
+    io: Io,
+    _place: OwnedSemaphorePermit,
 }
 
 impl AsyncRead for DoorStream {
