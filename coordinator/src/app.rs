@@ -12,7 +12,7 @@ use crate::base::work::Nudge;
 use crate::config::Config;
 use crate::cx::{Actor, Cx, Person};
 use crate::fleet::{self, Fleet};
-use crate::{audit, links, nodes, operations, routes, slots, telemetry, users};
+use crate::{allocations, audit, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, users};
 use muster_protocol::ids::{CorrelationId, NodeId};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -67,6 +67,10 @@ pub struct Parts {
     pub telemetry: telemetry::Telemetry,
     /// Live links of nodes.
     pub links: links::Registry,
+    /// Where launches go.
+    pub scheduler: scheduler::Live,
+    /// What nodes said last about their cells.
+    pub heard: allocations::Heard,
     documents: [String; 2],
 }
 
@@ -100,7 +104,7 @@ impl Nudges {
 
 /// The kinds of operation, by room.
 fn kinds() -> Vec<operations::Kind> {
-    Vec::new()
+    allocations::kinds()
 }
 
 impl App {
@@ -135,6 +139,8 @@ impl App {
             board: nodes::Board::default(),
             telemetry: telemetry::Telemetry::default(),
             links: links::Registry::default(),
+            scheduler: scheduler::Live::default(),
+            heard: allocations::Heard::default(),
             documents: [document(Door::Console)?, document(Door::Operator)?],
         })))
     }
@@ -164,6 +170,8 @@ impl App {
         operations::start(self);
         nodes::tick::start(self);
         slots::tick::start(self);
+        allocations::tick::start(self);
+        outbound::start(self);
     }
 
     /// The OpenAPI document of a door, as JSON text.

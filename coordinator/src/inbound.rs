@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use crate::cx::Cx;
-use crate::{nodes, slots, telemetry};
+use crate::{allocations, nodes, slots, telemetry};
 use muster_protocol::facts::{Fact, FactBody};
 use muster_protocol::ids::NodeId;
 use muster_protocol::inventory::Inventory;
@@ -39,9 +39,8 @@ pub async fn inventory(app: &App, node: NodeId, inventory: Inventory) -> Result<
 ///
 /// # Errors
 /// Only what the store says; then the same report is to be given again.
-pub async fn report(_app: &App, node: NodeId, report: Report) -> Result<(), Problem> {
-    tracing::debug!(%node, cells = report.cells.len(), "a report");
-    Ok(())
+pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Problem> {
+    allocations::link::report(app, node, report).await
 }
 
 /// A sample taken at `at_ms` by our clock. Memory alone.
@@ -56,7 +55,8 @@ pub fn sample(app: &App, node: NodeId, at_ms: i64, sample: Sample) {
 pub fn fact_in(tx: &mut Tx, cx: &Cx, node: NodeId, epoch: &str, fact: &Fact) -> Result<(), Problem> {
     match &fact.body {
         Some(FactBody::Xid(xid)) => telemetry::link::xid_in(tx, cx, node, epoch, fact.number, xid),
-        Some(FactBody::Cell(_) | FactBody::Log(_)) | None => Ok(()),
+        Some(FactBody::Log(log)) => allocations::link::log_in(tx, node, log),
+        Some(FactBody::Cell(_)) | None => Ok(()),
     }
 }
 

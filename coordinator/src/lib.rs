@@ -16,7 +16,9 @@ pub mod routes;
 pub mod serve;
 
 pub mod access;
+pub mod allocations;
 pub mod audit;
+pub mod catalog;
 pub mod enrolment;
 pub mod links;
 pub mod nodes;

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::base::http::{Door, openapi, system};
-use crate::{access, audit, enrolment, nodes, operations, projects, slots, telemetry, users};
+use crate::{access, allocations, audit, catalog, enrolment, nodes, operations, projects, slots, telemetry, users};
 use axum::Router;
 use axum::routing::get;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
@@ -32,7 +32,9 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(projects::http::console_routes());
     let all = all.merge(users::http::console_routes());
     let all = all.merge(access::http::console_routes());
-    all.merge(operations::http::console_routes())
+    let all = all.merge(operations::http::console_routes());
+    let all = all.merge(catalog::http::console_routes());
+    all.merge(allocations::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
@@ -40,10 +42,12 @@ fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(audit::http::operator_routes());
     let all = all.merge(users::http::operator_routes());
     let all = all.merge(operations::http::operator_routes());
+    let all = all.merge(catalog::http::operator_routes());
     let all = all.merge(nodes::operator_routes());
     let all = all.merge(enrolment::operator_routes());
     let all = all.merge(telemetry::operator_routes());
-    all.merge(slots::operator_routes())
+    let all = all.merge(slots::operator_routes());
+    all.merge(allocations::http::operator_routes())
 }
 
 #[cfg(test)]

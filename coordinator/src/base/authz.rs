@@ -107,6 +107,7 @@ verbs! {
     SkusCreate                 = "skus.create":                 NONE,      OPS;
     SkusUpdate                 = "skus.update":                 NONE,      OPS;
     SkusActivate               = "skus.activate":               NONE,      OPS;
+    SkusMatches                = "skus.matches":                NONE,      STAFF;
     SkusRetire                 = "skus.retire":                 NONE,      OPS;
     ImagesList                 = "images.list":                 VIEWERS,   STAFF;
     NodesList                  = "nodes.list":                  NONE,      STAFF;
@@ -141,6 +142,7 @@ verbs! {
     AllocationsShow            = "allocations.show":            VIEWERS,   STAFF;
     AllocationsUpdate          = "allocations.update":          MEMBERS,   NONE;
     AllocationsRelease         = "allocations.release":         MEMBERS,   OPS;
+    AllocationsForceRelease    = "allocations.force_release":   NONE,      OPS;
     AllocationsSshKeys         = "allocations.ssh_keys":        MEMBERS,   NONE;
     AllocationsLogs            = "allocations.logs":            MEMBERS,   NONE;
     AllocationsMetrics         = "allocations.metrics":         VIEWERS,   STAFF;

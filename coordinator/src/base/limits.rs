@@ -66,6 +66,10 @@ pub const SSH_KEYS: i64 = 100;
 /// The longest SSH public key line, bytes.
 pub const SSH_KEY_BYTES: usize = 16 * 1024;
 
+/// How long a launch may take until its cell is up, ms.
+pub const PROVISIONING_MS: i64 = 120_000;
+/// How long the proof of a release may take, ms.
+pub const RELEASE_MS: i64 = 300_000;
 /// Lines of the timeline of one operation.
 pub const OPERATION_EVENTS: i64 = 500;
 

@@ -98,6 +98,11 @@ fn open(node: &mut Node, request: &Request, status: Status) -> usize {
         .filter(|index| node.slots[*index].status == status && request.matches(node, &node.slots[*index]))
         .collect();
     for index in &hits {
+        // A held slot may keep the bits of its GPU.
+        let bits = node.bits(&node.slots[*index]);
+        if let Some(gpu) = node.slots[*index].gpu.filter(|_| status == Status::Held) {
+            node.gpus[gpu].used &= !bits;
+        }
         node.slots[*index].status = Status::Free;
     }
     if status == Status::Busy {

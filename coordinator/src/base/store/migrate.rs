@@ -17,11 +17,13 @@ const ROOMS: &[&str] = &[
     include_str!("../../users/schema.sql"),
     include_str!("../../access/schema.sql"),
     include_str!("../../operations/schema.sql"),
+    include_str!("../../catalog/schema.sql"),
     include_str!("../../nodes/schema.sql"),
     include_str!("../../enrolment/schema.sql"),
     include_str!("../../links/schema.sql"),
     include_str!("../../telemetry/schema.sql"),
     include_str!("../../slots/schema.sql"),
+    include_str!("../../allocations/schema.sql"),
 ];
 
 /// One step of the schema.

@@ -1,0 +1,97 @@
+//! What can be done with the operations of allocations: cancelled, tried again, given up.
+
+use super::effects::apply_in;
+use super::model::Event;
+use super::request::LaunchRequest;
+use super::{launch, release, store};
+use crate::app::App;
+use crate::base::http::Problem;
+use crate::base::store::Tx;
+use crate::cx::Cx;
+use crate::operations::{self, Kind, Operation};
+use std::pin::Pin;
+
+/// The kinds of this room, for `app.rs`.
+#[must_use]
+pub fn kinds() -> Vec<Kind> {
+    vec![
+        Kind {
+            name: launch::KIND,
+            cancel: Some(cancel_launch),
+            retry: Some(retry_launch),
+            task_ended: None,
+            overdue: Some(overdue_launch),
+        },
+        Kind {
+            name: release::KIND,
+            cancel: None,
+            retry: Some(retry_release),
+            task_ended: None,
+            overdue: Some(overdue_release),
+        },
+    ]
+}
+
+/// Gives back what is not up yet. Refused once all of it is.
+fn cancel_launch(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Problem> {
+    let mut rows = store::of_operation(tx, operation.id)?;
+    rows.retain(|row| row.lease.state.is_starting());
+    if rows.is_empty() {
+        return Err(operations::not_cancellable());
+    }
+    for mut row in rows {
+        row.end_reason = "cancelled".to_owned();
+        apply_in(tx, cx, &mut row, &Event::Release)?;
+    }
+    Ok(())
+}
+
+/// What has not come up by now has failed; its cell, if there is one, is torn down.
+fn overdue_launch(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Problem> {
+    for mut row in store::of_operation(tx, operation.id)? {
+        apply_in(tx, cx, &mut row, &Event::TooLate)?;
+    }
+    Ok(())
+}
+
+/// The node has not proved the end in time. The tombstone stays: the proof may still come.
+fn overdue_release(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Problem> {
+    let Ok(id) = operation.subject_id.parse() else { return Ok(()) };
+    let Some(mut row) = store::find(tx, id)? else { return Ok(()) };
+    apply_in(tx, cx, &mut row, &Event::ReleaseTooLate).map(|_| ())
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<serde_json::Value, Problem>> + Send>>;
+
+/// Launches the same again: a new operation with new allocations.
+fn retry_launch(app: App, cx: Cx, operation: Operation) -> Answer {
+    Box::pin(async move {
+        let id = operation.id;
+        let rows = app.store.read(move |tx| store::of_operation(tx, id)).await?;
+        let first = rows.first().ok_or_else(|| Problem::not_found("allocation"))?;
+        let request = LaunchRequest {
+            sku: first.sku_id.to_string(),
+            count: u32::try_from(rows.len()).ok(),
+            name: operation.context.get("name").and_then(|name| name.as_str()).map(str::to_owned),
+            project_id: Some(first.project_id.to_string()),
+            ssh_key_ids: Some(first.keys.iter().flat_map(|keys| &keys.ids).map(ToString::to_string).collect()),
+            command: first.spec.command.clone(),
+            env: first.spec.env.clone(),
+            max_runtime_s: first.spec.max_runtime_s,
+            release_on_exit: first.lease.release_on_exit,
+            labels: first.spec.labels.clone(),
+            image: None,
+        };
+        let answer = launch::launch(&app, &cx, request, Some(id)).await?;
+        serde_json::to_value(answer).map_err(Problem::internal)
+    })
+}
+
+/// Asks the node for the end again.
+fn retry_release(app: App, cx: Cx, operation: Operation) -> Answer {
+    Box::pin(async move {
+        let id = operation.subject_id.parse().map_err(|_| Problem::not_found("allocation"))?;
+        let answer = release::release(&app, &cx, id, Some(operation.id)).await?;
+        serde_json::to_value(answer).map_err(Problem::internal)
+    })
+}

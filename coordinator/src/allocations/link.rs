@@ -1,0 +1,238 @@
+//! What nodes say about their cells, made into events of allocations. Idempotent; an agent is untrusted, so
+//! it can speak of allocations on its own node only, and its words are cut to size.
+
+use super::effects::{apply_in, receipt_in, wake};
+use super::model::{CELL_ENDED, Event, Failure, Wish};
+use super::progress;
+use super::release::adopt_in;
+use super::store::{self, Allocation, Said};
+use crate::app::App;
+use crate::audit;
+use crate::base::http::Problem;
+use crate::base::store::{Lane, Tx};
+use crate::cx::Cx;
+use muster_protocol::facts::CellLog;
+use muster_protocol::ids::{AllocationId, NodeId};
+use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE};
+use muster_protocol::report::{CellReport, Phase, Receipt, Report};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Longest words of an agent, characters.
+const WORDS_MAX: usize = 400;
+/// Most words of a list.
+const LIST_MAX: usize = 32;
+/// Allocations whose last report is remembered.
+const REMEMBERED: usize = 65_536;
+/// Code of a cell that could not be built and whose node did not say why.
+const CELL_FAILED: &str = "cell_failed";
+
+/// The last report of each cell that was taken in: the same one again costs nothing.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<HashMap<AllocationId, CellReport>>);
+
+impl Heard {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AllocationId, CellReport>> {
+        // Every change under the lock is one call; a panic leaves no half of it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_news(&self, id: AllocationId, cell: &CellReport) -> bool {
+        self.lock().get(&id) != Some(cell)
+    }
+
+    fn keep(&self, cells: Vec<(AllocationId, CellReport)>) {
+        let mut heard = self.lock();
+        if heard.len() > REMEMBERED {
+            heard.clear();
+        }
+        heard.extend(cells);
+    }
+
+    /// The next report of this allocation counts, whatever it says.
+    pub(super) fn forget(&self, id: AllocationId) {
+        if let Entry::Occupied(entry) = self.lock().entry(id) {
+            entry.remove();
+        }
+    }
+}
+
+/// Takes in a whole report. One that says nothing new writes nothing.
+///
+/// # Errors
+/// Only what the store says; then the same report is to be given again.
+pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Problem> {
+    let cells: Vec<(AllocationId, CellReport)> = report
+        .cells
+        .into_iter()
+        .filter_map(|cell| Some((cell.allocation.parse().ok()?, cell)))
+        .filter(|(id, cell)| app.heard.is_news(*id, cell))
+        .collect();
+    if cells.is_empty() {
+        return Ok(());
+    }
+    for (id, _) in cells.iter().filter(|(_, cell)| cell.unclaimed) {
+        tracing::warn!(%node, allocation = %id, "the node has a cell that its document does not name");
+    }
+    let seen = cells.clone();
+    let news = app
+        .store
+        .read(move |tx| {
+            for (id, cell) in &seen {
+                if let Some(row) = mine_in(tx, node, *id, cell)?
+                    && is_news(&row, cell)
+                {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await?;
+    if news {
+        let (cx, taken) = (app.node(node), cells.clone());
+        app.store
+            .on(Lane::Agents)
+            .write(move |tx| {
+                for (id, cell) in &taken {
+                    if let Some(mut row) = mine_in(tx, node, *id, cell)? {
+                        take_in(tx, &cx, &mut row, cell)?;
+                    }
+                }
+                Ok(audit::unchanged(()))
+            })
+            .await?;
+        wake(app);
+    }
+    app.heard.keep(cells);
+    Ok(())
+}
+
+/// The allocation a report is about, if it is on this node and its receipt is not stored yet. A report of an
+/// older lease says nothing about the present one.
+fn mine_in(tx: &mut Tx, node: NodeId, id: AllocationId, cell: &CellReport) -> Result<Option<Allocation>, Problem> {
+    let row = store::find(tx, id)?;
+    Ok(row.filter(|row| {
+        row.node_id == node
+            && row.lease.wish != Wish::Gone
+            && u64::try_from(row.lease_epoch).ok() == Some(cell.lease_epoch)
+    }))
+}
+
+fn is_news(row: &Allocation, cell: &CellReport) -> bool {
+    !cell.receipt_json.is_empty()
+        || said(row, cell) != row.said
+        || events(row, cell).iter().any(|event| row.lease.apply(event).is_ok_and(|next| next != row.lease))
+}
+
+/// Cuts an agent's words to one printable line.
+fn words(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_MAX).collect()
+}
+
+/// What the node says now, over what it said before.
+fn said(row: &Allocation, cell: &CellReport) -> Said {
+    let mut said = row.said.clone();
+    said.step = words(&cell.step);
+    if ["cell", "userns", "none"].contains(&cell.isolation.as_str()) {
+        said.isolation.clone_from(&cell.isolation);
+        said.not_enforced = cell.not_enforced.iter().take(LIST_MAX).map(|word| words(word)).collect();
+    }
+    let key_ok = |key: &str| {
+        let parts: Vec<&str> = key.split(' ').collect();
+        parts.len() == 2
+            && parts.iter().all(|part| {
+                !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+/=@.".contains(&byte))
+            })
+    };
+    if cell.ssh_host_key.len() <= 4096 && key_ok(&cell.ssh_host_key) {
+        said.ssh_host_key.clone_from(&cell.ssh_host_key);
+    }
+    said
+}
+
+/// The events in a report, in the order in which they happened.
+fn events(row: &Allocation, cell: &CellReport) -> Vec<Event> {
+    let detail = |fallback: &str| match (cell.failure_code.as_str(), cell.failure_detail.as_str()) {
+        ("", "") => fallback.to_owned(),
+        (code, "") => words(code),
+        (_, detail) => words(detail),
+    };
+    match cell.phase() {
+        Phase::Unspecified => vec![],
+        Phase::Preparing => vec![Event::Preparing],
+        Phase::Running => vec![Event::Running],
+        Phase::Exited => vec![Event::Exited(cell.exit_code.unwrap_or(-1))],
+        Phase::Ending => vec![],
+        Phase::Ended if row.lease.wish == Wish::Wanted => {
+            let detail = detail("Its first process ended.");
+            vec![Event::Broken(Failure { code: CELL_ENDED.to_owned(), detail })]
+        }
+        Phase::Failed if row.lease.wish == Wish::Wanted => {
+            let known = !cell.failure_code.is_empty()
+                && cell.failure_code.len() <= 64
+                && cell
+                    .failure_code
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            let code = if known { cell.failure_code.clone() } else { CELL_FAILED.to_owned() };
+            vec![Event::Broken(Failure { code, detail: detail("The node could not build it.") })]
+        }
+        Phase::Ended | Phase::Failed => vec![],
+    }
+}
+
+fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Result<(), Problem> {
+    let said = said(row, cell);
+    let mut told = false;
+    if said != row.said {
+        row.said = said;
+        store::save(tx, row)?;
+        told = true;
+    }
+    for event in events(row, cell) {
+        told &= !apply_in(tx, cx, row, &event)?;
+        adopt_in(tx, cx, row)?;
+    }
+    if told {
+        progress::follow_in(tx, cx, row)?;
+    }
+    let over = matches!(cell.phase(), Phase::Ended | Phase::Failed);
+    if over && !cell.receipt_json.is_empty() {
+        receipt_in(tx, cx, row, &receipt(&cell.receipt_json))?;
+    }
+    Ok(())
+}
+
+/// A receipt as the node wrote it; one that cannot be read proves nothing.
+fn receipt(text: &str) -> Receipt {
+    let mut receipt: Receipt = serde_json::from_str(text).unwrap_or_else(|_| Receipt {
+        leftovers: vec!["the receipt of the node could not be read".to_owned()],
+        ..Receipt::default()
+    });
+    receipt.leftovers.truncate(LIST_MAX);
+    receipt.steps.truncate(LIST_MAX);
+    for text in &mut receipt.leftovers {
+        *text = words(text);
+    }
+    for step in &mut receipt.steps {
+        (step.name, step.detail) = (words(&step.name), words(&step.detail));
+    }
+    receipt.clean &= receipt.leftovers.is_empty();
+    receipt
+}
+
+/// Keeps a piece of what a batch command printed, once; beyond the limit of one allocation it is dropped.
+///
+/// # Errors
+/// Only what the store says.
+pub fn log_in(tx: &mut Tx, node: NodeId, log: &CellLog) -> Result<(), Problem> {
+    let Ok(id) = log.allocation.parse::<AllocationId>() else { return Ok(()) };
+    if store::find(tx, id)?.is_none_or(|row| row.node_id != node) || log.bytes.len() > CELL_LOG_PIECE {
+        return Ok(());
+    }
+    if !log.bytes.is_empty() {
+        store::add_log(tx, id, log.offset, &log.bytes, CELL_LOG_MAX)?;
+    }
+    if log.last { store::complete_log(tx, id) } else { Ok(()) }
+}

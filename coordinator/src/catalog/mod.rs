@@ -1,0 +1,19 @@
+//! Catalog: what is sold (SKUs) and what runs in it (OS images).
+//!
+//! ```text
+//! draft ── activate ──> active <── activate ── retired
+//!                         └───── retire ─────────^
+//! ```
+//!
+//! Invariants: a draft is invisible to users; a SKU's kind and sizes never change, so that what runs on it
+//! stays what it was sold as. How much is free is answered by the scheduler behind `app.scheduler`. Calls
+//! `audit`.
+
+pub mod http;
+mod image;
+mod model;
+mod store;
+mod verbs;
+
+pub use model::{Kind, Sku, State};
+pub use store::{active_in, find_in, named_in};
