@@ -45,7 +45,7 @@ async fn a_sticky_gpu_handle_quarantines_the_slot() {
     let id = allocation["id"].as_str().expect("an id").to_owned();
     let gpu = allocation["slots"][0]["gpu_uuid"].as_str().expect("a GPU").to_owned();
     let agent = world.ready().pids.agents[0].clone();
-    let fault = simgpu("simgpu-fault", &agent, &["sticky-handle", "--gpu", &gpu]);
+    let fault = simgpu("simgpu-fault", &agent, &["--gpu", &gpu, "sticky-handle", "on"]);
     assert!(fault.status.success(), "{}", String::from_utf8_lossy(&fault.stderr));
     let mut terminal = Terminal::open(&user, &id).await;
     terminal.type_in("simgpu-use --memory 1073741824 --seconds 1000 & sleep 0.5; simgpu-smi\n").await;

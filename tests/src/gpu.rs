@@ -10,5 +10,5 @@ use std::process::{Command, Output};
 #[must_use]
 pub fn simgpu(tool: &str, agent: &Agent, args: &[&str]) -> Output {
     let dir = format!("{}/gpu", agent.state_dir.display());
-    Command::new(binary(tool)).args(args).env("MUSTER_NVML_SIM_DIR", dir).output().expect("the tool starts")
+    Command::new(binary(tool)).args(["--dir", &dir]).args(args).output().expect("the tool starts")
 }

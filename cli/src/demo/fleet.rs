@@ -17,12 +17,15 @@ use std::{
 const ONLINE_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Two of the four GPUs are cut: into halves, and into a half, a quarter and small ones.
+const A100_WITH_MIG: &[&str] = &["a100-80*2", "a100-80:3g.40gb@0,3g.40gb@4", "a100-80:3g.40gb@0,2g.20gb@4,1g.10gb@6"];
+
 /// One node.
 #[derive(Debug, Clone)]
 pub(super) struct DemoNode {
     pub(super) name: String,
-    /// Arguments of `simgpu-init`; none: this machine's own GPUs.
-    scenario: Option<&'static [&'static str]>,
+    /// Lines of `simgpu-init --gpu`; none: this machine's own GPUs.
+    gpus: Option<&'static [&'static str]>,
 }
 
 impl DemoNode {
@@ -41,14 +44,14 @@ impl DemoNode {
 pub(super) fn plan(args: &DemoArgs, _layout: &Layout) -> Vec<DemoNode> {
     let mut nodes: Vec<DemoNode> = (0..args.nodes)
         .map(|number| match number {
-            0 => DemoNode { name: "h100".into(), scenario: Some(&["--gpu", "h100", "--count", "8"]) },
-            1 => DemoNode { name: "a100".into(), scenario: Some(&["--gpu", "a100-80", "--count", "4", "--mig", "2"]) },
-            2 => DemoNode { name: "l40s".into(), scenario: Some(&["--gpu", "l40s", "--count", "1"]) },
-            more => DemoNode { name: format!("l40s-{}", more - 1), scenario: Some(&["--gpu", "l40s", "--count", "1"]) },
+            0 => DemoNode { name: "h100".into(), gpus: Some(&["h100*8"]) },
+            1 => DemoNode { name: "a100".into(), gpus: Some(A100_WITH_MIG) },
+            2 => DemoNode { name: "l40s".into(), gpus: Some(&["l40s"]) },
+            more => DemoNode { name: format!("l40s-{}", more - 1), gpus: Some(&["l40s"]) },
         })
         .collect();
     if args.gpu == Gpu::Real {
-        nodes.push(DemoNode { name: "this-machine".into(), scenario: None });
+        nodes.push(DemoNode { name: "this-machine".into(), gpus: None });
     }
     nodes
 }
@@ -104,16 +107,11 @@ fn configure(args: &DemoArgs, layout: &Layout, node: &DemoNode) -> Result<()> {
         };
         config += &format!("isolation = \"{word}\"\n");
     }
-    if let Some(scenario) = node.scenario {
-        let gpu = state.join("gpu");
-        if !gpu.exists() {
-            let mut init = layout.command("simgpu-init");
-            init.args(scenario).arg("--dir").arg(&gpu);
-            let _ = run_with_input(init, b"").context("simgpu-init")?;
-        }
-        let library = gpu.join("libnvidia-ml.so.1");
-        let dev = gpu.join("dev");
-        config += &format!("\n[gpu]\nnvml_library = \"{}\"\ndev_root = \"{}\"\n", library.display(), dev.display());
+    if let Some(gpus) = node.gpus {
+        let mut init = layout.command("simgpu-init");
+        init.arg(state.join("gpu")).args(gpus.iter().flat_map(|line| ["--gpu", line]));
+        // What it prints are the settings of an agent that uses these GPUs.
+        config += &run_with_input(init, b"").context("simgpu-init")?;
     }
     Ok(fs::write(state.join("agent.toml"), config)?)
 }
