@@ -38,7 +38,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "127.0.0.1:8081")]
     operator: SocketAddr,
     /// Where agents connect to (UDP); port 0 picks a free one.
-    #[arg(long, default_value = "127.0.0.1:8443")]
+    #[arg(long, default_value = "127.0.0.1:7443")]
     quic: SocketAddr,
     /// HTTPS doors with a certificate of the built-in CA.
     #[arg(long)]
