@@ -80,6 +80,9 @@ pub struct Root {
     /// Listen here; without it (and without --socket-fd) at root.sock in the run directory.
     #[arg(long, value_name = "PATH")]
     pub listen: Option<PathBuf>,
+    /// Instead of serving, end every cell of this node, which outlive the agent otherwise.
+    #[arg(long, conflicts_with_all = ["socket_fd", "listen"])]
+    pub end_cells: bool,
     /// User and group of the `run` half, by number; without it our own.
     #[arg(long, value_name = "UID:GID")]
     pub owner: Option<String>,

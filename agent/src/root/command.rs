@@ -51,6 +51,9 @@ pub fn root_config(config: &Config, state_dir: &Path, owner: (u32, u32)) -> anyh
 /// # Errors
 /// The configuration or the door is unusable.
 pub fn run(arguments: &Root) -> anyhow::Result<()> {
+    if arguments.end_cells {
+        return super::end_cells::run(&arguments.common);
+    }
     let state_dir = &arguments.common.state_dir;
     let config = Config::load(arguments.common.config.as_deref(), state_dir)?;
     let owner = match &arguments.owner {

@@ -16,6 +16,7 @@ mod create;
 mod detect;
 mod dev;
 mod devices;
+mod end_cells;
 mod etc_files;
 mod fault;
 mod home;

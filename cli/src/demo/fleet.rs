@@ -35,8 +35,10 @@ impl DemoNode {
 
     /// Its id, once it is enrolled.
     pub(super) fn node_id(&self, layout: &Layout) -> Result<String> {
-        let path = layout.state_dir(&self.name).join("node_id");
-        Ok(fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().to_owned())
+        let path = layout.state_dir(&self.name).join("identity.json");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let identity: serde_json::Value = serde_json::from_str(&text)?;
+        Ok(identity["node_id"].as_str().context("identity.json has no node_id")?.to_owned())
     }
 }
 
@@ -137,7 +139,7 @@ pub(super) fn root_half(agent: u32) -> Option<u32> {
 pub(super) async fn end_cells(args: &DemoArgs, layout: &Layout) {
     for node in plan(args, layout) {
         let state = layout.state_dir(&node.name);
-        if !state.join("node_id").exists() {
+        if node.node_id(layout).is_err() {
             continue;
         }
         let mut end = layout.command("muster-agent");
