@@ -33,6 +33,14 @@ pub enum Command {
         The token's secret is sent only to a coordinator whose CA the token names."
     )]
     Enroll(Enroll),
+    /// Run the agent: hold the link, serve cells.
+    #[command(
+        after_help = "Needs an enrolled machine. Ending it ends no cell: terminals and workloads run on, and the next\n\
+        start finds them. As root it starts the half that builds cells, then becomes the user `muster` if there is one."
+    )]
+    Run(Common),
+    /// Show what the running agent is doing.
+    Status(Status),
     /// Be the half that builds cells; `run` starts it by itself unless systemd has.
     #[command(
         after_help = "Has no network and takes a closed list of requests over a local socket. Ending it ends no cell."
@@ -66,6 +74,17 @@ pub struct Enroll {
     /// Wait until an operator has approved the node.
     #[arg(long)]
     pub wait: bool,
+    /// Where things are.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// JSON for programs.
+    #[arg(long)]
+    pub json: bool,
     /// Where things are.
     #[command(flatten)]
     pub common: Common,

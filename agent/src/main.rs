@@ -1,7 +1,7 @@
 //! `muster-agent`: one binary, one subcommand per process it can be.
 
 use clap::Parser;
-use muster_agent::{args, enroll_command, log, root};
+use muster_agent::{args, enroll_command, log, root, run_command, status};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,6 +16,11 @@ fn main() -> ExitCode {
             log::start("warn");
             on_runtime(enroll_command::run(arguments))
         }
+        args::Command::Run(arguments) => {
+            log::start("info");
+            run_command::run(&arguments)
+        }
+        args::Command::Status(arguments) => status::command(&arguments.common.state_dir, arguments.json),
         args::Command::Root(arguments) => {
             log::start("info");
             root::run(&arguments)

@@ -3,6 +3,7 @@
 
 use super::{Journal, JournalError, facts};
 use muster_protocol::{
+    desired,
     facts::{CellLog, FactBody},
     report::CellReport,
 };
@@ -14,6 +15,8 @@ use rusqlite::params;
 pub struct KeptCell {
     /// Its report.
     pub report: CellReport,
+    /// Its line of the desired document, if it was built here.
+    pub spec: Option<desired::Cell>,
     /// Bytes of its output that are in the outbox or beyond.
     pub log_sent: u64,
 }
@@ -25,14 +28,17 @@ impl Journal {
     /// [`JournalError`].
     pub async fn cells(&self) -> Result<Vec<KeptCell>, JournalError> {
         self.call(|connection| {
-            let mut query = connection.prepare("SELECT report, log_sent FROM cells ORDER BY allocation")?;
-            let rows = query.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)))?;
+            let mut query = connection.prepare("SELECT report, spec, log_sent FROM cells ORDER BY allocation")?;
+            let rows = query.query_map([], |row| {
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+            })?;
             let mut cells = Vec::new();
             for row in rows {
-                let (bytes, log_sent) = row?;
+                let (bytes, spec, log_sent) = row?;
                 let report =
                     CellReport::decode(bytes.as_slice()).map_err(|_| JournalError::Damaged("a cell's report"))?;
-                cells.push(KeptCell { report, log_sent: log_sent.cast_unsigned() });
+                let spec = serde_json::from_str(&spec).ok();
+                cells.push(KeptCell { report, spec, log_sent: log_sent.cast_unsigned() });
             }
             Ok(cells)
         })
@@ -43,12 +49,13 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn keep_cell(&self, report: CellReport) -> Result<(), JournalError> {
+    pub async fn keep_cell(&self, report: CellReport, spec: Option<desired::Cell>) -> Result<(), JournalError> {
         self.call(move |connection| {
+            let spec = spec.and_then(|spec| serde_json::to_string(&spec).ok()).unwrap_or_default();
             connection.execute(
-                "INSERT INTO cells (allocation, report) VALUES (?1, ?2)
-                 ON CONFLICT (allocation) DO UPDATE SET report = excluded.report",
-                params![report.allocation, report.encode_to_vec()],
+                "INSERT INTO cells (allocation, report, spec) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (allocation) DO UPDATE SET report = excluded.report, spec = excluded.spec",
+                params![report.allocation, report.encode_to_vec(), spec],
             )?;
             Ok(())
         })
@@ -98,13 +105,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(&folder.path().join("j")).unwrap();
         let report = CellReport { allocation: "al_1".into(), lease_epoch: 2, ..CellReport::default() };
-        journal.keep_cell(report.clone()).await.unwrap();
+        journal.keep_cell(report.clone(), None).await.unwrap();
         let piece = CellLog { allocation: "al_1".into(), offset: 0, bytes: vec![7; 5], last: false };
         journal.cell_log(1, piece.clone()).await.unwrap();
         journal.cell_log(1, piece).await.unwrap();
         assert_eq!(journal.facts_after(0, 9).await.unwrap().len(), 1);
-        journal.keep_cell(report.clone()).await.unwrap();
-        assert_eq!(journal.cells().await.unwrap(), [KeptCell { report, log_sent: 5 }]);
+        journal.keep_cell(report.clone(), None).await.unwrap();
+        assert_eq!(journal.cells().await.unwrap(), [KeptCell { report, spec: None, log_sent: 5 }]);
         journal.forget_cell("al_1".into()).await.unwrap();
         assert!(journal.cells().await.unwrap().is_empty());
     }

@@ -23,4 +23,10 @@ CREATE TABLE tasks (
 ) STRICT;
 
 -- What must be known of a cell after a restart and the root half cannot say.
-CREATE TABLE cells (allocation TEXT PRIMARY KEY, report BLOB NOT NULL, log_sent INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE cells (
+  allocation TEXT PRIMARY KEY,
+  report BLOB NOT NULL,
+  -- JSON of its line of the desired document; empty if it never had one here.
+  spec TEXT NOT NULL,
+  log_sent INTEGER NOT NULL DEFAULT 0
+) STRICT;

@@ -3,7 +3,10 @@
 use super::socket;
 use bytes::Bytes;
 use muster_pki::client::SERVER_NAME;
-use muster_protocol::{Frame, FrameDecoder, FrameError, Kind, control::close};
+use muster_protocol::{
+    Frame, FrameDecoder, FrameError, Kind,
+    control::{Refused, close},
+};
 use quinn::{ClientConfig, Connection, ConnectionError, ReadError, RecvStream};
 use std::{io, time::Duration};
 use tokio::time::timeout;
@@ -36,6 +39,12 @@ pub enum WireError {
     /// It sent bytes that are no frames, or frames out of place.
     #[error("{0}")]
     Frame(#[from] FrameError),
+    /// It refused the link.
+    #[error("refused: {}: {}", .0.code, .0.detail)]
+    Refused(Refused),
+    /// Another fleet answered: a node is never re-homed silently.
+    #[error("this node belongs to fleet {0}, but fleet {1} answered: a node is never re-homed silently")]
+    Rehomed(String, String),
     /// It ended a stream that lives as long as the link.
     #[error("the coordinator ended the stream")]
     Ended,

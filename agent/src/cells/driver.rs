@@ -1,0 +1,431 @@
+//! The one owner of what is known of the cells.
+
+use super::{
+    Cells, MESSAGES_WAITING, Sockets, Tools, adopt,
+    entry::Entry,
+    logs, watch,
+    work::{self, Outcome},
+};
+use crate::{
+    clock,
+    desired::{self, Verdict},
+    journal::Held,
+    reconcile::{self, Action},
+    root::{Event, Request},
+    supervise::Scope,
+};
+use muster_protocol::{
+    cell::CellStatus,
+    control::{Desired, Generation},
+    desired::{Cell, Document},
+    facts::{CellChange, FactBody},
+    ids::AllocationId,
+    limits::REPORT_MAX,
+    report::{CellReport, Phase, Report},
+};
+use prost::Message as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch as watched},
+    time::{Instant, sleep_until},
+};
+
+/// Work that failed is planned again after this.
+const REPLAN: Duration = Duration::from_secs(5);
+/// A timer is never set further than this: clocks are corrected.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// Kept free in a report for what is around the cells, bytes.
+const REPORT_SLACK: usize = 1024;
+
+/// What the driver hears.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A document came.
+    Offer(Desired),
+    /// Work on a cell ended.
+    Done(AllocationId, Box<Outcome>),
+    /// A cell said how it is.
+    Status(AllocationId, CellStatus),
+    /// A batch command's output is in the outbox up to here.
+    Shipped(AllocationId, Result<u64, String>, i32, String),
+}
+
+/// See [`super`].
+#[derive(Debug)]
+pub struct Driver {
+    tools: Tools,
+    entries: BTreeMap<AllocationId, Entry>,
+    document: Option<Document>,
+    held: Option<Held>,
+    refusal: String,
+    unclaimed: BTreeSet<AllocationId>,
+    sequence: u64,
+    /// When work that failed may be tried again.
+    held_back: BTreeMap<AllocationId, Instant>,
+    wake: Instant,
+    work: Scope,
+    watches: BTreeMap<AllocationId, Scope>,
+    shipping: BTreeSet<AllocationId>,
+    messages: mpsc::Receiver<Message>,
+    sender: mpsc::Sender<Message>,
+    report: watched::Sender<Arc<Report>>,
+    generation: watched::Sender<Option<(Generation, Vec<u8>)>>,
+    sockets: Sockets,
+}
+
+impl Driver {
+    /// Puts together what is known, before anything is done.
+    ///
+    /// # Errors
+    /// The root half or the journal said no.
+    pub async fn new(tools: Tools) -> anyhow::Result<(Self, Cells)> {
+        let held = tools.journal.desired().await?;
+        let document = match &held {
+            None => None,
+            Some(held) => Some(desired::parse(&held.document).map_err(anyhow::Error::msg)?),
+        };
+        let entries = adopt::entries(&tools).await?;
+        let (sender, messages) = mpsc::channel(MESSAGES_WAITING);
+        let (report, report_seen) = watched::channel(Arc::default());
+        let age = held.as_ref().map(|held| (held.generation, held.sha256.clone()));
+        let (generation, generation_seen) = watched::channel(age);
+        let sockets = Sockets::default();
+        let cells = Cells {
+            messages: sender.clone(),
+            report: report_seen,
+            held: generation_seen,
+            sockets: Arc::clone(&sockets),
+        };
+        // Numbers of a journal only go up, and a start is counted: no write per report.
+        let sequence = tools.journal.join_sequence() << 32;
+        let driver = Self {
+            tools,
+            entries,
+            document,
+            held,
+            refusal: String::new(),
+            unclaimed: BTreeSet::new(),
+            sequence,
+            held_back: BTreeMap::new(),
+            wake: Instant::now(),
+            work: Scope::default(),
+            watches: BTreeMap::new(),
+            shipping: BTreeSet::new(),
+            messages,
+            sender,
+            report,
+            generation,
+            sockets,
+        };
+        Ok((driver, cells))
+    }
+
+    /// Works until the root half is gone.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        loop {
+            self.act().await;
+            self.publish();
+            tokio::select! {
+                Some(message) = self.messages.recv() => self.hear(message).await,
+                event = events.recv() => match event {
+                    Some(event) => self.event(event).await,
+                    None => return tracing::error!("the root half is gone"),
+                },
+                () = sleep_until(self.wake) => {}
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: Message) {
+        match message {
+            Message::Offer(offered) => self.offer(offered).await,
+            Message::Done(allocation, outcome) => self.done(allocation, *outcome).await,
+            Message::Status(allocation, status) => self.status(allocation, &status),
+            Message::Shipped(allocation, shipped, code, reason) => {
+                self.shipping.remove(&allocation);
+                let Some(entry) = self.entries.get_mut(&allocation) else { return };
+                match shipped {
+                    Ok(sent) => entry.log_sent = sent,
+                    Err(error) => tracing::warn!(%allocation, error, "output of the batch command is incomplete"),
+                }
+                if entry.phase() == Phase::Running {
+                    entry.report.exit_code = Some(code);
+                    entry.report.failure_code = reason;
+                    self.set(allocation, Phase::Exited, "").await;
+                }
+            }
+        }
+    }
+
+    async fn offer(&mut self, offered: Desired) {
+        self.refusal.clear();
+        match desired::judge(self.held.as_ref(), &offered) {
+            Verdict::Same => {}
+            Verdict::Refuse(refusal) => {
+                tracing::warn!(?refusal, generation = ?offered.generation, "the offered document is not taken");
+                self.refusal = refusal.word().to_owned();
+            }
+            Verdict::Take(document) => {
+                let held = Held {
+                    generation: offered.generation,
+                    document: offered.document.to_vec(),
+                    sha256: offered.sha256,
+                };
+                if let Err(error) = self.tools.journal.keep_desired(held.clone()).await {
+                    return tracing::error!(%error, "the document cannot be kept, so it is not acted upon");
+                }
+                self.generation.send_replace(Some((held.generation, held.sha256.clone())));
+                (self.document, self.held) = (Some(document), Some(held));
+            }
+        }
+        // Said even if nothing else changed: the coordinator waits for the answer to its offer.
+        self.sequence += 1;
+    }
+
+    async fn event(&mut self, event: Event) {
+        match event {
+            Event::Step { allocation, step } => {
+                if let Some(entry) = self.entries.get_mut(&allocation) {
+                    entry.report.step = step;
+                }
+            }
+            Event::Gone { allocation, status } => {
+                tracing::warn!(%allocation, ?status, "PID 1 of a cell is gone");
+                if let Some(entry) = self.entries.get_mut(&allocation)
+                    && !entry.busy
+                {
+                    entry.lost("cell_ended", "PID 1 of the cell is gone");
+                }
+            }
+        }
+    }
+
+    fn status(&mut self, allocation: AllocationId, status: &CellStatus) {
+        let Some(entry) = self.entries.get_mut(&allocation) else { return };
+        entry.report.sessions = u32::try_from(status.sessions.len()).unwrap_or(u32::MAX);
+        let Some(code) = status.main_exit_code else { return };
+        if entry.phase() != Phase::Running || !self.shipping.insert(allocation) {
+            return;
+        }
+        let (tools, sender, from) = (self.tools.clone(), self.sender.clone(), entry.log_sent);
+        let reason = status.main_exit_reason.clone();
+        self.work.spawn("ship", async move {
+            let shipped = logs::ship(&tools, allocation, from).await;
+            // Without a driver the agent is ending.
+            let _ = sender.send(Message::Shipped(allocation, shipped, code, reason)).await;
+        });
+    }
+
+    async fn done(&mut self, allocation: AllocationId, outcome: Outcome) {
+        let Some(entry) = self.entries.get_mut(&allocation) else { return };
+        entry.busy = false;
+        match outcome {
+            Outcome::Created(info) => {
+                entry.keys = entry.spec.as_ref().and_then(|spec| spec.ssh_keys.clone());
+                entry.learn(&info);
+                let phase = entry.phase();
+                self.set(allocation, phase, "").await;
+            }
+            Outcome::CreateFailed { code, detail } => {
+                tracing::warn!(%allocation, code, detail, "the cell could not be built");
+                entry.lost(&code, &detail);
+            }
+            Outcome::Ended { receipt, exit, log_sent } => {
+                entry.socket = None;
+                entry.log_sent = log_sent;
+                entry.report.receipt_json = serde_json::to_string(&receipt).unwrap_or_default();
+                let exit = exit.unwrap_or_default();
+                entry.report.exit_code = entry.report.exit_code.or(exit.exit_code);
+                entry.report.sessions = 0;
+                let failed = entry.report.ssh_host_key.is_empty()
+                    && entry.report.isolation.is_empty()
+                    && !entry.report.failure_code.is_empty();
+                self.set(allocation, if failed { Phase::Failed } else { Phase::Ended }, "").await;
+            }
+            Outcome::EndFailed { detail } => {
+                tracing::warn!(%allocation, detail, "the cell could not be ended");
+                entry.report.failure_detail = detail;
+                self.held_back.insert(allocation, Instant::now() + REPLAN);
+            }
+            Outcome::Keys(Ok(keys)) => entry.keys = Some(keys),
+            Outcome::Keys(Err(detail)) => {
+                tracing::warn!(%allocation, detail, "keys could not be written");
+                self.held_back.insert(allocation, Instant::now() + REPLAN);
+            }
+        }
+    }
+
+    /// Changes a phase: in the journal, as a fact, and in the next report.
+    async fn set(&mut self, allocation: AllocationId, phase: Phase, detail: &str) {
+        let Some(entry) = self.entries.get_mut(&allocation) else { return };
+        entry.report.phase = phase.into();
+        entry.report.step.clear();
+        let change = CellChange { allocation: allocation.to_string(), phase: phase.into(), detail: detail.to_owned() };
+        let kept = self.tools.journal.keep_cell(entry.report.clone(), entry.spec.clone()).await;
+        let told = self.tools.journal.fact(clock::wall_ms(), FactBody::Cell(change)).await;
+        self.tools.facts.notify_one();
+        if let Err(error) = kept.and(told.map(drop)) {
+            tracing::error!(%allocation, %error, "a change of the cell is not in the journal");
+        }
+    }
+
+    async fn act(&mut self) {
+        let now_ms = self.tools.clock.trusted_ms();
+        let seen = self.entries.iter().map(|(id, entry)| (*id, entry.seen())).collect();
+        let plan = reconcile::plan(self.document.as_ref(), &seen, now_ms);
+        self.unclaimed = plan.unclaimed;
+        let now = Instant::now();
+        self.held_back.retain(|_, until| *until > now);
+        let due = plan.wake_ms.map(|at| now + Duration::from_millis(u64::try_from(at - now_ms).unwrap_or(0)));
+        let retry = self.held_back.values().min().copied();
+        self.wake = [due, retry].into_iter().flatten().fold(now + SLEEP_MAX, Instant::min);
+        for action in plan.actions {
+            match action {
+                Action::Create(cell) => self.create(*cell).await,
+                Action::End { allocation, lease_epoch, reason } => {
+                    if !self.held_back.contains_key(&allocation) {
+                        self.end(allocation, lease_epoch, reason).await;
+                    }
+                }
+                Action::Keys { allocation, keys } => {
+                    if !self.held_back.contains_key(&allocation) {
+                        self.keys(allocation, keys);
+                    }
+                }
+                Action::Forget(allocation) => self.forget(allocation).await,
+            }
+        }
+        self.watch();
+    }
+
+    async fn create(&mut self, cell: Cell) {
+        let allocation = cell.allocation;
+        let mut entry = Entry::new(allocation, cell.lease_epoch, Phase::Preparing);
+        entry.spec = Some(cell.clone());
+        entry.busy = true;
+        self.entries.insert(allocation, entry);
+        self.set(allocation, Phase::Preparing, "").await;
+        let tools = self.tools.clone();
+        self.begin(allocation, "create", async move { work::create(&tools, cell).await });
+    }
+
+    async fn end(&mut self, allocation: AllocationId, lease_epoch: u64, reason: String) {
+        let entry =
+            self.entries.entry(allocation).or_insert_with(|| Entry::new(allocation, lease_epoch, Phase::Ending));
+        entry.busy = true;
+        let copy = entry.clone();
+        self.set(allocation, Phase::Ending, &reason).await;
+        let tools = self.tools.clone();
+        self.begin(allocation, "end", async move { work::end(&tools, copy, reason).await });
+    }
+
+    fn keys(&mut self, allocation: AllocationId, keys: Vec<String>) {
+        if let Some(entry) = self.entries.get_mut(&allocation) {
+            entry.busy = true;
+        }
+        let tools = self.tools.clone();
+        self.begin(allocation, "keys", async move { work::keys(&tools, allocation, keys).await });
+    }
+
+    fn begin(
+        &mut self,
+        allocation: AllocationId,
+        name: &'static str,
+        work: impl Future<Output = Outcome> + Send + 'static,
+    ) {
+        let sender = self.sender.clone();
+        self.work.spawn(name, async move {
+            let outcome = work.await;
+            // Without a driver the agent is ending.
+            let _ = sender.send(Message::Done(allocation, Box::new(outcome))).await;
+        });
+    }
+
+    async fn forget(&mut self, allocation: AllocationId) {
+        let forgotten = self.tools.root.ask(Request::CellForget { allocation }).await;
+        if let Err(error) = forgotten {
+            tracing::warn!(%allocation, %error, "the root half still keeps the receipt");
+        }
+        if let Err(error) = self.tools.journal.forget_cell(allocation.to_string()).await {
+            tracing::error!(%allocation, %error, "the journal still keeps the cell");
+        }
+        self.entries.remove(&allocation);
+    }
+
+    /// Listens to every cell that stands, and to no other.
+    fn watch(&mut self) {
+        let standing: BTreeMap<_, _> =
+            self.entries.iter().filter_map(|(id, entry)| Some((*id, entry.socket.clone()?))).collect();
+        self.watches.retain(|id, _| standing.contains_key(id));
+        for (id, socket) in &standing {
+            if !self.watches.contains_key(id) {
+                let mut scope = Scope::default();
+                scope.spawn("watch", watch::watch(*id, socket.clone(), self.sender.clone()));
+                self.watches.insert(*id, scope);
+            }
+        }
+        *self.sockets.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    fn publish(&mut self) {
+        let mut cells: Vec<CellReport> = self.entries.values().map(|entry| entry.report.clone()).collect();
+        for cell in &mut cells {
+            cell.unclaimed = self.unclaimed.iter().any(|id| id.to_string() == cell.allocation);
+        }
+        fit(&mut cells);
+        let generation = self.held.as_ref().map(|held| held.generation);
+        let mut report = Report { generation, refusal: self.refusal.clone(), cells, sequence: self.sequence };
+        self.report.send_if_modified(|last| {
+            if **last == report {
+                return false;
+            }
+            self.sequence += 1;
+            report.sequence = self.sequence;
+            *last = Arc::new(report);
+            true
+        });
+    }
+}
+
+/// Keeps a report under its cap: receipts that do not fit wait until others have been taken.
+fn fit(cells: &mut [CellReport]) {
+    let cap = REPORT_MAX as usize - REPORT_SLACK;
+    let mut size: usize = cells.iter().map(|cell| cell.encoded_len() + 8).sum();
+    for cell in cells.iter_mut().rev() {
+        if size <= cap {
+            return;
+        }
+        let before = cell.encoded_len();
+        if !cell.receipt_json.is_empty() {
+            cell.receipt_json.clear();
+            cell.phase = Phase::Ending.into();
+        }
+        cell.failure_detail.clear();
+        size -= before - cell.encoded_len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_never_grows_over_its_cap() {
+        let cell = |n: usize| CellReport {
+            allocation: format!("al_{n:026}"),
+            phase: Phase::Ended.into(),
+            receipt_json: "x".repeat(4000),
+            ..CellReport::default()
+        };
+        let mut cells: Vec<_> = (0..1024).map(cell).collect();
+        fit(&mut cells);
+        let report = Report { cells: cells.clone(), ..Report::default() };
+        assert!(report.encoded_len() <= REPORT_MAX as usize);
+        assert!(!cells[0].receipt_json.is_empty(), "the first ones go in whole");
+        assert!(cells.iter().all(|cell| cell.receipt_json.is_empty() == (cell.phase() == Phase::Ending)));
+    }
+}

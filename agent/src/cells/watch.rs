@@ -1,0 +1,53 @@
+//! Listens to one cell: how many sessions are open, and whether its batch command has ended.
+
+use super::driver::Message;
+use muster_protocol::{
+    FrameDecoder, Kind,
+    cell::{CellStatus, CellWatch},
+    frame::encode,
+    ids::AllocationId,
+    level,
+};
+use std::{io, path::PathBuf, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    sync::mpsc,
+    time::sleep,
+};
+
+/// A cell that does not answer is asked again after this; whether it lives says the root half.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Bytes read at a time.
+const PIECE: usize = 4096;
+
+/// Listens until it is dropped.
+pub(super) async fn watch(allocation: AllocationId, socket: PathBuf, messages: mpsc::Sender<Message>) {
+    loop {
+        if let Err(error) = listen(allocation, &socket, &messages).await {
+            tracing::debug!(%allocation, %error, "the cell does not answer");
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn listen(allocation: AllocationId, socket: &PathBuf, messages: &mpsc::Sender<Message>) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(&encode(Kind::CellWatch, &CellWatch { level: level::HIGHEST })).await?;
+    let (mut decoder, mut piece) = (FrameDecoder::default(), vec![0; PIECE]);
+    loop {
+        let n = stream.read(&mut piece).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        decoder.push(&piece[..n]);
+        while let Some(frame) = decoder.next().map_err(io::Error::other)? {
+            if frame.kind == Kind::CellStatus {
+                let status: CellStatus = frame.decode().map_err(io::Error::other)?;
+                if messages.send(Message::Status(allocation, status)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
