@@ -21,7 +21,7 @@ dir=$(mktemp -d)
 users=()
 finish() {
     for pid in "${users[@]}"; do
-        kill -9 "$pid" && wait "$pid"
+        kill -9 "$pid" && wait "$pid" || true
     done 2>/dev/null
     rm -rf "$dir"
 }
@@ -44,6 +44,7 @@ use --gpu "$mig" --memory 512MiB --load 30 2>/dev/null
 part=${users[1]}
 
 "$venv/bin/python" "$root/tests/peers/nvml_clients.py" "$dir" "$whole" "$mig" "$part"
+"$venv/bin/python" "$root/tests/peers/nvml_changes.py" "$dir"
 
 # A process that is killed leaves the table, and its memory is free.
 kill -9 "$whole"
