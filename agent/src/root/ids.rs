@@ -77,22 +77,13 @@ impl Claims {
         Err(Fault::new("no_ids", "claim ids", format!("all {RANGES} ranges are taken")))
     }
 
-    /// Gives a range back.
-    pub(super) fn release(&self, range: IdRange) {
-        if let Err(error) = fs::remove_file(self.path(range.index))
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, index = range.index, "a range of ids stays claimed");
-        }
-    }
-
-    /// Gives back what this agent claimed for cells that it no longer knows.
-    pub(super) fn sweep(&self, known: impl Fn(AllocationId) -> bool) {
+    /// Gives back what this agent claimed for cells that `done` names, also if no record names the range yet.
+    pub(super) fn sweep(&self, done: impl Fn(AllocationId) -> bool) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
             let text = fs::read_to_string(&path).unwrap_or_default();
             let Some((owner, allocation)) = text.trim_end().rsplit_once(' ') else { continue };
-            if Path::new(owner) == self.state_dir && allocation.parse().is_ok_and(|id| !known(id)) {
+            if Path::new(owner) == self.state_dir && allocation.parse().is_ok_and(&done) {
                 // Gone already is as good.
                 let _ = fs::remove_file(path);
             }
@@ -119,11 +110,11 @@ mod tests {
         let b = two.claim(allocation).unwrap();
         assert_ne!(a, b);
         assert!(a.holds(a.outside(1000)) && !a.holds(b.outside(0)));
-        one.sweep(|id| id == allocation);
+        one.sweep(|id| id == other);
         assert!(one.path(a.index).exists());
-        two.sweep(|id| id == other);
+        two.sweep(|id| id == allocation);
         assert!(!two.path(b.index).exists() && one.path(a.index).exists());
-        one.release(a);
+        one.sweep(|id| id == allocation);
         assert!(!one.path(a.index).exists());
     }
 

@@ -149,10 +149,8 @@ pub(super) fn sweep(half: &Half, record: &mut Record, held: Option<Held>, told: 
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let receipt = book.receipt(i64::try_from(now).unwrap_or(i64::MAX));
-    if receipt.clean
-        && let Some(ids) = record.ids
-    {
-        half.claims.release(ids);
+    if receipt.clean {
+        half.claims.sweep(|allocation| allocation == record.allocation);
     }
     receipt
 }

@@ -106,7 +106,7 @@ impl Server {
     /// After a start: watches what lives, takes down what was never finished.
     fn recover(&mut self) -> Result<(), Fault> {
         let records = self.half.places.all()?;
-        self.half.claims.sweep(|allocation| records.iter().any(|record| record.allocation == allocation));
+        self.half.claims.sweep(|allocation| records.iter().all(|record| record.allocation != allocation));
         for mut record in records {
             let allocation = record.allocation;
             // A worker of the root half before us may still be at it, and will finish.

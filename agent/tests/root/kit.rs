@@ -7,15 +7,17 @@ use muster_protocol::frame::{Frame, FrameDecoder, encode};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::report::Receipt;
 use muster_protocol::session::{SessionAck, SessionAttach, SessionError, SessionExit};
+use nix::libc;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Longest time for anything in these tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +43,7 @@ fn now_ms() -> u64 {
 pub(crate) struct Node {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) id: NodeId,
+    user: Option<u32>,
     half: Option<(Child, Client, mpsc::Receiver<Event>)>,
 }
 
@@ -52,6 +55,20 @@ impl Node {
 
     /// With further lines of configuration.
     pub(crate) fn start_with(settings: &str) -> Self {
+        Self::make("cell", None, settings)
+    }
+
+    /// At another level.
+    pub(crate) fn start_with_level(level: &str) -> Self {
+        Self::make(level, None, "")
+    }
+
+    /// As an ordinary user.
+    pub(crate) fn start_as(user: u32, level: &str) -> Self {
+        Self::make(level, Some(user), "")
+    }
+
+    fn make(level: &str, user: Option<u32>, settings: &str) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests build real cells: run them as root");
         let dir = tempfile::Builder::new().prefix("mu").tempdir().unwrap();
         fs::create_dir(dir.path().join("dev")).unwrap();
@@ -59,12 +76,15 @@ impl Node {
             fs::write(dir.path().join("dev").join(name), name).unwrap();
         }
         let text = format!(
-            "run_dir = {:?}\nisolation = \"cell\"\n{settings}\n[gpu]\ndev_root = {:?}\n",
+            "run_dir = {:?}\nisolation = \"{level}\"\n{settings}\n[gpu]\ndev_root = {:?}\n",
             dir.path().join("run"),
             dir.path().join("dev")
         );
         fs::write(dir.path().join("agent.toml"), text).unwrap();
-        let mut node = Self { dir, id: NodeId::new(now_ms(), random()), half: None };
+        if let Some(user) = user {
+            std::os::unix::fs::chown(dir.path(), Some(user), Some(user)).unwrap();
+        }
+        let mut node = Self { dir, id: NodeId::new(now_ms(), random()), user, half: None };
         node.start_half();
         node
     }
@@ -75,10 +95,53 @@ impl Node {
 
     pub(crate) fn start_half(&mut self) {
         let config = self.dir.path().join("agent.toml");
-        let (child, socket) = start_half(exe(), &self.state_dir(), Some(&config), (0, 0)).unwrap();
-        let (client, events) = Client::new(socket).unwrap();
+        let (child, client, events) = match self.user {
+            None => {
+                let (child, socket) = start_half(exe(), &self.state_dir(), Some(&config), (0, 0)).unwrap();
+                let (client, events) = Client::new(socket).unwrap();
+                (child, client, events)
+            }
+            Some(user) => self.start_listening(&config, user),
+        };
         client.ask_blocking(Request::Hello { version: "test".into(), node: self.id }).unwrap();
         self.half = Some((child, client, events));
+    }
+
+    /// As an ordinary user, at a socket of its own.
+    fn start_listening(&self, config: &Path, user: u32) -> (Child, Client, mpsc::Receiver<Event>) {
+        let socket = self.dir.path().join("root.sock");
+        let child = Command::new(exe())
+            .args(["root".as_ref(), "--config".as_ref(), config.as_os_str(), "--state-dir".as_ref()])
+            .arg(self.state_dir())
+            .arg("--listen")
+            .arg(&socket)
+            .uid(user)
+            .gid(user)
+            .spawn()
+            .unwrap();
+        wait_for("the root half listens", || Client::connect(&socket).is_ok());
+        let (client, events) = Client::connect(&socket).unwrap();
+        (child, client, events)
+    }
+
+    /// Sends without waiting for the answer.
+    pub(crate) fn send(&self, request: Request) -> oneshot::Receiver<Reply> {
+        self.half.as_ref().unwrap().1.send(request).unwrap()
+    }
+
+    /// A session as the node's user, since a cell hears nobody else.
+    pub(crate) fn session(&self, cell: &CellInfo, script: &str) -> Session {
+        let (cell, script, user) = (cell.clone(), script.to_owned(), self.user.unwrap_or(0));
+        let open = move || {
+            // SAFETY: three numbers; changes this thread only, which ends after it.
+            unsafe { libc::syscall(libc::SYS_setresuid, -1, user, -1) };
+            Session::open(&cell, &script)
+        };
+        std::thread::spawn(open).join().unwrap()
+    }
+
+    pub(crate) fn run(&self, cell: &CellInfo, script: &str) -> Ran {
+        self.session(cell, script).finish()
     }
 
     /// `kill -9` of the root half.
@@ -155,7 +218,7 @@ impl Node {
                 found.push(format!("file {}", entry.path().display()));
             }
         }
-        let tables = std::process::Command::new("nft").args(["list", "tables"]).output().unwrap();
+        let tables = Command::new("nft").args(["list", "tables"]).output().unwrap();
         let tables = String::from_utf8_lossy(&tables.stdout).into_owned();
         found.extend(tables.lines().filter(|line| line.contains(&short)).map(str::to_owned));
         found
@@ -181,6 +244,10 @@ impl Drop for Node {
         }
         if let Some((mut child, client, events)) = self.half.take() {
             drop((client, events));
+            if self.user.is_some() {
+                // This one waits for further callers.
+                let _ = child.kill();
+            }
             let _ = child.wait();
         }
     }

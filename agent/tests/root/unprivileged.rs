@@ -1,0 +1,48 @@
+//! The same half as an ordinary user, and without any wall.
+
+use crate::kit::{Node, Session, run, wanted};
+use muster_agent::root::Level;
+
+/// The account `daemon`, which every Debian has.
+const STRANGER: u32 = 1;
+
+#[test]
+fn an_ordinary_user_builds_cells_too() {
+    let node = Node::start_as(STRANGER, "userns");
+    let mut wanted = wanted();
+    let device = node.dir.path().join("dev/nvidia1");
+    wanted.devices =
+        vec![muster_agent::gpu::DevicePath { source: device, target: "/dev/nvidia1".into(), exclusive: true }];
+    let cell = node.create(wanted);
+    assert_eq!(cell.isolation, Level::Userns);
+    for word in ["cpu", "memory", "pids", "disk", "network_out"] {
+        assert!(cell.not_enforced.iter().any(|said| said == word), "{word}: {:?}", cell.not_enforced);
+    }
+    let ran = node.run(&cell, "id -u; hostname; ls /dev; ls /home; cat /etc/shadow; ls /proc | grep -c '^[0-9]'; ip -o link | wc -l; touch ~/x /tmp/y && echo wrote; kill -9 1; grep CapEff /proc/self/status; ps ax | wc -l");
+    assert!(ran.out.starts_with("1000\nmy-cell\n"), "{ran:?}");
+    assert!(ran.out.contains("nvidia1\n") && !ran.out.contains("nvidia0") && !ran.out.contains("sda"), "{ran:?}");
+    assert!(ran.out.contains("wrote\n") && ran.out.contains("CapEff:\t0000000000000000"), "{ran:?}");
+    assert!(ran.err.contains("/etc/shadow"), "{ran:?}");
+    let mut plant = node.session(&cell, "trap '' HUP TERM; setsid sleep 1000 & ipcmk -M 100; echo up; sleep 1000");
+    plant.expect("up");
+    let receipt = node.end(cell.allocation, 100);
+    assert!(receipt.clean, "{receipt:?}");
+    assert!(receipt.processes_killed >= 2 && receipt.ipc_removed == 1 && receipt.files_removed >= 2, "{receipt:?}");
+    assert_eq!(node.traces(), Vec::<String>::new());
+}
+
+#[test]
+fn without_walls_it_still_starts_runs_and_ends() {
+    let node = Node::start_with_level("none");
+    let cell = node.create(wanted());
+    assert_eq!(cell.isolation, Level::None);
+    assert!(cell.not_enforced.iter().any(|word| word == "filesystem"));
+    let ran = run(&cell, "pwd; echo $GREETING");
+    assert!(ran.out.contains("/homes/") && ran.out.ends_with("hello\n"), "{ran:?}");
+    let mut plant = Session::open(&cell, "trap '' HUP TERM; setsid sleep 1000 & touch ~/x; echo up; sleep 1000");
+    plant.expect("up");
+    let receipt = node.end(cell.allocation, 100);
+    assert!(receipt.clean, "{receipt:?}");
+    assert!(receipt.processes_killed >= 2 && receipt.files_removed >= 1, "{receipt:?}");
+    assert_eq!(node.traces(), Vec::<String>::new());
+}
