@@ -12,7 +12,9 @@ use crate::base::work::Nudge;
 use crate::config::Config;
 use crate::cx::{Actor, Cx, Person};
 use crate::fleet::{self, Fleet};
-use crate::{allocations, audit, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, users};
+use crate::{
+    allocations, audit, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, terminals, users,
+};
 use muster_protocol::ids::{CorrelationId, NodeId};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -71,6 +73,8 @@ pub struct Parts {
     pub scheduler: scheduler::Live,
     /// What nodes said last about their cells.
     pub heard: allocations::Heard,
+    /// Tokens and open attaches of terminals.
+    pub terminals: terminals::Terminals,
     documents: [String; 2],
 }
 
@@ -89,6 +93,8 @@ pub struct Nudges {
     pub revoked: Nudge,
     /// `slots`: a node may have been emptied.
     pub slots: Nudge,
+    /// `terminals`: an allocation may be over.
+    pub terminals: Nudge,
 }
 
 impl Nudges {
@@ -99,6 +105,7 @@ impl Nudges {
         self.node_tasks.notify();
         self.desired.notify();
         self.slots.notify();
+        self.terminals.notify();
     }
 }
 
@@ -141,6 +148,7 @@ impl App {
             links: links::Registry::default(),
             scheduler: scheduler::Live::default(),
             heard: allocations::Heard::default(),
+            terminals: terminals::Terminals::default(),
             documents: [document(Door::Console)?, document(Door::Operator)?],
         })))
     }
@@ -171,6 +179,7 @@ impl App {
         nodes::tick::start(self);
         slots::tick::start(self);
         allocations::tick::start(self);
+        terminals::tick::start(self);
         outbound::start(self);
     }
 

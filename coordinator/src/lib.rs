@@ -28,4 +28,5 @@ pub mod scheduler;
 pub mod slots;
 pub mod telemetry;
 pub mod tenants;
+pub mod terminals;
 pub mod users;

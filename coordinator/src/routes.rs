@@ -2,7 +2,9 @@
 
 use crate::app::App;
 use crate::base::http::{Door, openapi, system};
-use crate::{access, allocations, audit, catalog, enrolment, nodes, operations, projects, slots, telemetry, users};
+use crate::{
+    access, allocations, audit, catalog, enrolment, nodes, operations, projects, slots, telemetry, terminals, users,
+};
 use axum::Router;
 use axum::routing::get;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
@@ -34,7 +36,8 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(access::http::console_routes());
     let all = all.merge(operations::http::console_routes());
     let all = all.merge(catalog::http::console_routes());
-    all.merge(allocations::http::console_routes())
+    let all = all.merge(allocations::http::console_routes());
+    all.merge(terminals::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {

@@ -68,6 +68,9 @@ pub struct SessionAttached {
     /// `after` lay before the ring: bytes from there to `offset` are lost.
     #[prost(uint64, optional, tag = 5)]
     pub skipped_from: Option<u64>,
+    /// Offset behind the newest output byte, so that a reader who does not follow knows where to stop.
+    #[prost(uint64, tag = 6)]
+    pub end: u64,
 }
 
 /// Everything before `offset` has been taken.

@@ -138,6 +138,7 @@ impl Cell {
             offset,
             input_offset: session.input.taken(),
             skipped_from: attach.after.filter(|after| *after < start),
+            end,
         };
         conn.role = Role::Viewer { session: key };
         conn.send(&self.poll, Kind::SessionAttached, &attached);

@@ -73,6 +73,47 @@ pub const RELEASE_MS: i64 = 300_000;
 /// Lines of the timeline of one operation.
 pub const OPERATION_EVENTS: i64 = 500;
 
+/// Life of a token that opens a WebSocket.
+pub const TERMINAL_TOKEN: Duration = Duration::from_secs(60);
+/// Such tokens that wait to be used.
+pub const TERMINAL_TOKENS: usize = 65_536;
+/// Open terminals, commands and tunnels of one person.
+pub const TERMINALS_OF_USER: usize = 512;
+/// How long a new WebSocket may take for its first frame.
+pub const TERMINAL_AUTH: Duration = Duration::from_secs(10);
+/// How long a node may take to attach a session.
+pub const TERMINAL_OPEN: Duration = Duration::from_secs(8);
+/// Pause between pings of a WebSocket.
+pub const TERMINAL_PING: Duration = Duration::from_secs(20);
+/// A client that is not heard for so long is gone.
+pub const TERMINAL_SILENCE: Duration = Duration::from_secs(70);
+/// A terminal that takes nothing for so long is detached.
+pub const TERMINAL_STALL: Duration = Duration::from_secs(60);
+/// A tunnel that takes nothing for so long is closed; ssh may be suspended for a while.
+pub const TUNNEL_STALL: Duration = Duration::from_secs(3600);
+/// Oldest an untold acknowledgement of stdin may get.
+pub const TERMINAL_ACK: Duration = Duration::from_secs(1);
+/// How long closing a WebSocket may take.
+pub const TERMINAL_CLOSE: Duration = Duration::from_secs(2);
+/// How long a session may take to end by SIGHUP before SIGKILL.
+pub const TERMINAL_HANGUP: Duration = Duration::from_secs(2);
+/// Unacknowledged output of a client that acknowledges, bytes.
+pub const TERMINAL_IN_FLIGHT: u64 = 512 << 10;
+/// The largest frame of a client, bytes. Above it close 1009.
+pub const TERMINAL_FRAME: usize = 1 << 20;
+/// Read buffer of a WebSocket, bytes.
+pub const TERMINAL_READ: usize = 16 << 10;
+/// Output gathered for one write, bytes.
+pub const TERMINAL_WRITE: usize = 64 << 10;
+/// Most that a WebSocket holds back for a slow client, bytes.
+pub const TERMINAL_WRITE_MOST: usize = 512 << 10;
+/// Answers to pings that wait for a slow client.
+pub const TERMINAL_SAYS: usize = 16;
+/// Arguments of a command, bytes in all.
+pub const COMMAND_BYTES: usize = 32 << 10;
+/// Arguments of a command.
+pub const COMMAND_WORDS: usize = 1024;
+
 /// How long the edge may be silent before the watchdog ends the process.
 pub const EDGE_SILENCE: Duration = Duration::from_secs(10);
 /// How long a stopping coordinator waits for what is running.
@@ -82,3 +123,5 @@ const _: () = assert!(PAGE_DEFAULT <= PAGE_MOST);
 const _: () = assert!(STORE_BATCH[0] <= STORE_QUEUE && STORE_BATCH[1] <= STORE_QUEUE && STORE_BATCH[2] <= STORE_QUEUE);
 const _: () = assert!(SSH_KEY_BYTES < BODY_BYTES && PASSWORD_BYTES < BODY_BYTES);
 const _: () = assert!(DOOR_HANDSHAKES < DOOR_CONNECTIONS);
+const _: () = assert!(TERMINAL_WRITE * 2 <= TERMINAL_WRITE_MOST);
+const _: () = assert!(COMMAND_BYTES * 2 <= muster_protocol::limits::CONTROL_MAX as usize);

@@ -14,6 +14,6 @@ pub mod system;
 pub use auth::{Caller, Door, Visitor};
 pub use error::{FieldError, Problem, ProblemAction, ProblemBody};
 pub use etag::{IfMatch, with_etag};
-pub use extract::{Json, NoBody, Path, Query};
+pub use extract::{Json, MaybeJson, NoBody, Path, Query};
 pub use idempotency::{IdempotencyState, Keyed, KeyedRequest, answer_in, forget_in, idempotent};
 pub use page::{Cursor, Page, PageQuery};

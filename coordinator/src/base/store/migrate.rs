@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     include_str!("../../telemetry/schema.sql"),
     include_str!("../../slots/schema.sql"),
     include_str!("../../allocations/schema.sql"),
+    include_str!("../../terminals/schema.sql"),
 ];
 
 /// One step of the schema.

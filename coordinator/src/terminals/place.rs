@@ -1,0 +1,37 @@
+//! What this room needs to know of an allocation.
+
+use crate::allocations::{self, State};
+use crate::base::authz::Verb;
+use crate::base::http::Problem;
+use crate::base::store::Tx;
+use crate::cx::Cx;
+use muster_protocol::ids::{AllocationId, NodeId, TenantId};
+
+/// Whose an allocation is, where it is, and how it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) tenant_id: TenantId,
+    pub(super) node_id: NodeId,
+    pub(super) state: State,
+    /// It runs a command of its own.
+    pub(super) has_command: bool,
+}
+
+impl Place {
+    /// Sessions may be opened in it.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Active | State::Degraded)
+    }
+}
+
+/// The place of an allocation, if the actor may do `verb` to it; 404 without.
+pub(super) fn find_in(tx: &mut Tx, cx: &Cx, id: AllocationId, verb: Verb) -> Result<Place, Problem> {
+    let row = allocations::find_in(tx, cx, id, verb)?;
+    let (tenant_id, node_id, state) = (row.tenant_id, row.node_id, row.lease.state);
+    Ok(Place { tenant_id, node_id, state, has_command: row.spec.command.is_some() })
+}
+
+/// What was kept of the output of its command.
+pub(super) fn log_in(tx: &mut Tx, id: AllocationId) -> Result<Vec<u8>, Problem> {
+    Ok(allocations::log_of_in(tx, id)?.into_iter().flat_map(|(_, piece)| piece).collect())
+}
