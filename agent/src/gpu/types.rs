@@ -150,6 +150,6 @@ pub enum GpuError {
         reason: String,
     },
     /// The GPU's device file is not there.
-    #[error("{0}: no such device file")]
+    #[error("{0}: no such device file; `nvidia-modprobe -u -c 0` makes those that the driver has not made yet")]
     NoDevice(PathBuf),
 }

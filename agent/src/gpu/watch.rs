@@ -1,6 +1,6 @@
 //! The watch thread, which sees from outside that a GPU hangs, and the place where others wait for changes.
 
-use super::limits::{STACK, WATCH_EVERY};
+use super::limits::{DRIVER_RETRY, STACK, WATCH_EVERY};
 use super::shared::Shared;
 use super::types::XidEvent;
 use std::sync::Arc;
@@ -55,7 +55,8 @@ pub(super) fn spawn(shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
     spawn_thread("gpu-watch", move || {
         while !shared.is_stopped() {
-            shared.wait_kick(WATCH_EVERY);
+            let quiet = shared.lanes().is_empty();
+            shared.wait_kick(if quiet { DRIVER_RETRY } else { WATCH_EVERY });
             shared.publish();
         }
     });
