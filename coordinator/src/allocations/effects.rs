@@ -41,12 +41,13 @@ pub(super) fn apply_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, event: &Event
     }
     let before = std::mem::replace(&mut row.lease, next);
     let (was, now) = (before.wish, row.lease.wish);
-    if row.lease.state == State::Active && row.active_ms.is_none() {
+    // A command may have ended before its cell was seen running.
+    let ran = row.lease.state == State::Active || matches!(event, Event::Exited(_));
+    if ran && row.active_ms.is_none() {
         row.active_ms = Some(cx.now_ms);
         slots::lease_in(tx, cx, row.id)?;
     }
     if was == Wish::Wanted && now != Wish::Wanted {
-        // A command that ended before the cell was seen running still had its slots.
         row.release_ms = Some(cx.now_ms);
         if row.end_reason.is_empty() {
             row.end_reason = if row.lease.state == State::Failed { "failed" } else { "released" }.to_owned();

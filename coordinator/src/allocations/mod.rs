@@ -28,6 +28,8 @@ mod progress;
 mod release;
 mod request;
 mod store;
+#[cfg(test)]
+mod tests;
 pub mod tick;
 mod view;
 

@@ -17,3 +17,4 @@ mod verbs;
 
 pub use model::{Kind, Sku, State};
 pub use store::{active_in, find_in, named_in};
+pub use verbs::create;

@@ -10,7 +10,7 @@ use crate::cx::Cx;
 use muster_protocol::ids::SkuId;
 
 /// Makes a SKU. 409 `already_exists` if the name is taken, 422 for what cannot be.
-pub(super) async fn create(app: &App, cx: &Cx, sku: Sku) -> Result<Sku, Problem> {
+pub async fn create(app: &App, cx: &Cx, sku: Sku) -> Result<Sku, Problem> {
     authz::require(cx, Verb::SkusCreate, Scope::Platform)?;
     let errors = model::check(&sku);
     if !errors.is_empty() {

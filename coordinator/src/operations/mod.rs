@@ -31,5 +31,6 @@ pub use tasks::{
 };
 pub use tick::start;
 pub use verbs::{
-    Accepted, NewOperation, advance_in, find_in, finish_in, not_cancellable, note_in, open_of_in, start_in, step_in,
+    Accepted, NewOperation, advance_in, cancel, find_in, finish_in, not_cancellable, note_in, open_of_in, retry,
+    start_in, step_in,
 };

@@ -180,7 +180,7 @@ pub(super) fn seen_in(tx: &mut Tx, cx: &Cx, id: OperationId, verb: Verb) -> Resu
 }
 
 /// Asks for the end of an operation. 409 `not_cancellable` after its point of no return.
-pub(super) async fn cancel(app: &App, cx: &Cx, id: OperationId) -> Result<Accepted, Problem> {
+pub async fn cancel(app: &App, cx: &Cx, id: OperationId) -> Result<Accepted, Problem> {
     let (kinds, act) = (app.kinds.clone(), cx.clone());
     let answer = app
         .store
@@ -209,7 +209,7 @@ pub fn not_cancellable() -> Problem {
 
 /// Tries a failed or cancelled operation again, as a new operation that names the old one; answers with what
 /// the kind's own verb answers.
-pub(super) async fn retry(app: &App, cx: &Cx, id: OperationId) -> Result<serde_json::Value, Problem> {
+pub async fn retry(app: &App, cx: &Cx, id: OperationId) -> Result<serde_json::Value, Problem> {
     let act = cx.clone();
     let operation = app.store.read(move |tx| seen_in(tx, &act, id, Verb::OperationsRetry)).await?;
     let hook = app.kinds.get(&operation.kind).and_then(|kind: &Kind| kind.retry);
