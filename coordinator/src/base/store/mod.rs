@@ -14,6 +14,8 @@ mod migrate;
 mod queue;
 pub mod settings;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod value;
 
