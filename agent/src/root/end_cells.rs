@@ -14,7 +14,7 @@ const GRACE_MS: u32 = 500;
 ///
 /// # Errors
 /// A cell could not be ended, or something of it is left.
-pub fn run(common: &Common) -> anyhow::Result<()> {
+pub(super) fn run(common: &Common) -> anyhow::Result<()> {
     let Some(identity) = Identity::load(&common.state_dir)? else { return Ok(()) };
     let owner = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
     let exe = std::env::current_exe()?;

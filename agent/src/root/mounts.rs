@@ -124,8 +124,8 @@ fn system_dirs(shape: &Shape) -> Result<(), Fault> {
 fn cover_secrets(shape: &Shape) -> Result<(), Fault> {
     let (file, dir) = (shape.point.join(OWN).join("nothing"), shape.point.join(OWN).join("nowhere"));
     fs::write(&file, "").doing("make an empty file")?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).doing("close the empty file")?;
-    fs::DirBuilder::new().mode(0).create(&dir).doing("make an empty directory")?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).doing("close the empty file")?;
+    fs::DirBuilder::new().mode(0o000).create(&dir).doing("make an empty directory")?;
     let ours = shape.hide.iter().filter_map(|path| path.strip_prefix("/").ok().map(Path::to_path_buf));
     for path in SECRET.iter().map(PathBuf::from).chain(ours) {
         let target = shape.point.join(&path);

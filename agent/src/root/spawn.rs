@@ -110,7 +110,32 @@ fn become_cell(start: &Start, exe: &File, config: &OwnedFd) -> Result<std::conve
     for fd in start.inherit.iter().map(AsFd::as_fd).chain([config.as_fd()]) {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).doing("hand a descriptor over")?;
     }
+    if start.shape.is_some() {
+        keep_few_rights(start.level).doing("give up rights")?;
+    }
     execute(exe, config.as_raw_fd())
+}
+
+/// What PID 1 needs: to own terminals, signal payloads and map their ids. Over the payloads' user namespace it
+/// has every right as its maker; over the node's it has no more than these after the exec.
+const RIGHTS: [(&str, libc::c_ulong); 5] = [("chown", 0), ("fowner", 3), ("kill", 5), ("setgid", 6), ("setuid", 7)];
+
+/// Setfcap, without which the root of a user namespace may not appear in one below it.
+const TO_MAP_ROOT: libc::c_ulong = 31;
+
+fn keep_few_rights(level: Level) -> nix::Result<()> {
+    for right in 0..64 {
+        if RIGHTS.iter().any(|(_, kept)| *kept == right) || (level == Level::Userns && right == TO_MAP_ROOT) {
+            continue;
+        }
+        // SAFETY: plain numbers.
+        match nix::errno::Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, right, 0, 0, 0) }) {
+            // Past the last right that this kernel knows.
+            Err(nix::errno::Errno::EINVAL) => break,
+            done => drop(done?),
+        }
+    }
+    Ok(())
 }
 
 /// A keyring of its own, so that the node's session keys are not the cell's.

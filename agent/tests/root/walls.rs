@@ -164,6 +164,10 @@ fn setuid_gains_nothing() {
     let ran = run(&cell, "grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; mount -t tmpfs x /mnt && echo mounted");
     assert!(ran.out.contains("CapEff:\t0000000000000000") && ran.out.contains("NoNewPrivs:\t1"), "{ran:?}");
     assert!(ran.out.contains("CapBnd:\t0000000000000000") && !ran.out.contains("mounted"), "{ran:?}");
+    // PID 1 itself keeps chown, fowner, kill, setgid and setuid, and shows nothing of itself.
+    let first = fs::read_to_string(format!("/proc/{}/status", cell.pid)).unwrap();
+    assert!(first.contains("CapEff:\t00000000000000e9") && first.contains("CapBnd:\t00000000000000e9"), "{first}");
+    assert_eq!(run(&cell, "cat /proc/1/environ /proc/1/maps /proc/1/mem 2>/dev/null").out, "");
 }
 
 #[test]
