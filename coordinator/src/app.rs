@@ -111,7 +111,9 @@ impl Nudges {
 
 /// The kinds of operation, by room.
 fn kinds() -> Vec<operations::Kind> {
-    allocations::kinds()
+    let mut kinds = vec![nodes::probe::KIND];
+    kinds.extend(allocations::kinds());
+    kinds
 }
 
 impl App {

@@ -1,6 +1,7 @@
 //! Routes of nodes, at the operator door.
 
 use super::model::Event;
+use super::probe::{self, TaskItem};
 use super::verbs::{self, Edit};
 use super::view::NodeItem;
 use crate::app::App;
@@ -8,6 +9,7 @@ use crate::base::authz::Verb;
 use crate::base::http::{
     Caller, IfMatch, Json, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent, with_etag,
 };
+use crate::operations::Accepted;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -24,6 +26,8 @@ pub fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(cordon))
         .routes(routes!(uncordon))
         .routes(routes!(drain))
+        .routes(routes!(probe))
+        .routes(routes!(tasks))
 }
 
 /// Nodes, oldest first.
@@ -115,6 +119,34 @@ async fn drain(
     keyed: Keyed<NoBody>,
 ) -> Result<Response, Problem> {
     keyed_change(app, cx, id, keyed, Verb::NodesDrain, Event::Drain).await
+}
+
+/// Asks the agent to look at its machine and report; follow the operation.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/probe", operation_id = "nodes.probe", tag = "nodes",
+    params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 202, body = Accepted)))]
+async fn probe(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        probe::probe(&act, &cx, id).await.map(|accepted| (StatusCode::ACCEPTED, accepted))
+    })
+    .await
+}
+
+/// The newest tasks of a node with their results.
+#[utoipa::path(get, path = "/api/v1/admin/nodes/{node_id}/tasks", operation_id = "nodes.tasks", tag = "nodes",
+    params(("node_id" = String, Path)), responses((status = 200, body = Page<TaskItem>)))]
+async fn tasks(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+) -> Result<Json<Page<TaskItem>>, Problem> {
+    probe::tasks(&app, &cx, id).await.map(Json)
 }
 
 async fn keyed_change(

@@ -13,6 +13,7 @@ pub mod http;
 pub mod link;
 pub mod model;
 mod presence;
+pub mod probe;
 pub mod store;
 pub mod tick;
 pub mod verbs;
