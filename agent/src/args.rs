@@ -41,6 +41,9 @@ pub enum Command {
     Run(Common),
     /// Show what the running agent is doing.
     Status(Status),
+    /// Check this machine, with the next step for whatever is wrong.
+    #[command(after_help = "Exit code 0: nothing failed, though there may be warnings. 1: something failed.")]
+    Doctor(Status),
     /// Be the half that builds cells; `run` starts it by itself unless systemd has.
     #[command(
         after_help = "Has no network and takes a closed list of requests over a local socket. Ending it ends no cell."
@@ -79,7 +82,7 @@ pub struct Enroll {
     pub common: Common,
 }
 
-/// Arguments of `status`.
+/// Arguments of `status` and `doctor`.
 #[derive(Debug, Args)]
 pub struct Status {
     /// JSON for programs.

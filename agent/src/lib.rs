@@ -13,6 +13,7 @@ pub mod chance;
 pub mod clock;
 pub mod config;
 pub mod desired;
+pub mod doctor;
 pub mod enrol;
 pub mod enroll_command;
 pub mod gpu;

@@ -1,7 +1,7 @@
 //! `muster-agent`: one binary, one subcommand per process it can be.
 
 use clap::Parser;
-use muster_agent::{args, enroll_command, log, root, run_command, status};
+use muster_agent::{args, doctor, enroll_command, log, root, run_command, status};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,6 +21,14 @@ fn main() -> ExitCode {
             run_command::run(&arguments)
         }
         args::Command::Status(arguments) => status::command(&arguments.common.state_dir, arguments.json),
+        args::Command::Doctor(arguments) => {
+            log::start("error");
+            match doctor::command(&arguments) {
+                Ok(true) => Ok(()),
+                Ok(false) => return ExitCode::FAILURE,
+                Err(error) => Err(error),
+            }
+        }
         args::Command::Root(arguments) => {
             log::start("info");
             root::run(&arguments)

@@ -26,6 +26,7 @@ use muster_protocol::{
     facts::{FactBody, Xid},
     inventory::{Host, Inventory},
 };
+use nix::sys::stat::{Mode, umask};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -73,6 +74,8 @@ pub fn run(arguments: &args::Common) -> anyhow::Result<()> {
             root::Client::new(socket)?
         }
     };
+    // After the root half has started: what it makes for cells has modes of its own.
+    umask(Mode::from_bits_truncate(0o077));
     if let Some(user) = &user {
         privileges::hand_over(&state_dir, user)?;
         privileges::become_user(user)?;
@@ -145,12 +148,10 @@ async fn agent(prepared: Prepared, stop: watch::Receiver<bool>) -> anyhow::Resul
     scope.spawn("gpus", follow_gpus(tools, inventory, look));
     scope.spawn("status", status::keep(Arc::clone(&node)));
     scope.spawn("link", link::keep(node, stop.clone()));
-    loop {
-        match scope.ended().await {
-            "link" => return Ok(()),
-            "cells" => bail!("the root half is gone; start the agent again, its cells live on"),
-            ended => bail!("the task `{ended}` ended"),
-        }
+    match scope.ended().await {
+        "link" => Ok(()),
+        "cells" => bail!("the root half is gone; start the agent again, its cells live on"),
+        ended => bail!("the task `{ended}` ended"),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Cells, MESSAGES_WAITING, Sockets, Tools, adopt,
     entry::Entry,
-    logs, watch,
+    logs, report, watch,
     work::{self, Outcome},
 };
 use crate::{
@@ -20,10 +20,8 @@ use muster_protocol::{
     desired::{Cell, Document},
     facts::{CellChange, FactBody},
     ids::AllocationId,
-    limits::REPORT_MAX,
-    report::{CellReport, Phase, Report},
+    report::{Phase, Report},
 };
-use prost::Message as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
@@ -38,8 +36,6 @@ use tokio::{
 const REPLAN: Duration = Duration::from_secs(5);
 /// A timer is never set further than this: clocks are corrected.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-/// Kept free in a report for what is around the cells, bytes.
-const REPORT_SLACK: usize = 1024;
 
 /// What the driver hears.
 #[derive(Debug)]
@@ -372,11 +368,7 @@ impl Driver {
     }
 
     fn publish(&mut self) {
-        let mut cells: Vec<CellReport> = self.entries.values().map(|entry| entry.report.clone()).collect();
-        for cell in &mut cells {
-            cell.unclaimed = self.unclaimed.iter().any(|id| id.to_string() == cell.allocation);
-        }
-        fit(&mut cells);
+        let cells = report::cells(self.entries.values(), &self.unclaimed);
         let generation = self.held.as_ref().map(|held| held.generation);
         let mut report = Report { generation, refusal: self.refusal.clone(), cells, sequence: self.sequence };
         self.report.send_if_modified(|last| {
@@ -388,44 +380,5 @@ impl Driver {
             *last = Arc::new(report);
             true
         });
-    }
-}
-
-/// Keeps a report under its cap: receipts that do not fit wait until others have been taken.
-fn fit(cells: &mut [CellReport]) {
-    let cap = REPORT_MAX as usize - REPORT_SLACK;
-    let mut size: usize = cells.iter().map(|cell| cell.encoded_len() + 8).sum();
-    for cell in cells.iter_mut().rev() {
-        if size <= cap {
-            return;
-        }
-        let before = cell.encoded_len();
-        if !cell.receipt_json.is_empty() {
-            cell.receipt_json.clear();
-            cell.phase = Phase::Ending.into();
-        }
-        cell.failure_detail.clear();
-        size -= before - cell.encoded_len();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_never_grows_over_its_cap() {
-        let cell = |n: usize| CellReport {
-            allocation: format!("al_{n:026}"),
-            phase: Phase::Ended.into(),
-            receipt_json: "x".repeat(4000),
-            ..CellReport::default()
-        };
-        let mut cells: Vec<_> = (0..1024).map(cell).collect();
-        fit(&mut cells);
-        let report = Report { cells: cells.clone(), ..Report::default() };
-        assert!(report.encoded_len() <= REPORT_MAX as usize);
-        assert!(!cells[0].receipt_json.is_empty(), "the first ones go in whole");
-        assert!(cells.iter().all(|cell| cell.receipt_json.is_empty() == (cell.phase() == Phase::Ending)));
     }
 }

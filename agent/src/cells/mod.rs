@@ -7,6 +7,7 @@ mod adopt;
 mod driver;
 mod entry;
 mod logs;
+mod report;
 mod watch;
 mod work;
 
