@@ -105,7 +105,7 @@ pub struct Root {
     /// Instead of serving, end every cell of this node, which outlive the agent otherwise.
     #[arg(long, conflicts_with_all = ["socket_fd", "listen"])]
     pub end_cells: bool,
-    /// User and group of the `run` half, by number; without it our own.
+    /// User and group of the `run` half, by number; without it those of the user it becomes.
     #[arg(long, value_name = "UID:GID")]
     pub owner: Option<String>,
     /// Where things are.

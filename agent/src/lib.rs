@@ -23,6 +23,7 @@ pub mod journal;
 pub mod link;
 pub mod log;
 pub mod node;
+pub mod notify;
 pub mod privileges;
 pub mod reconcile;
 pub mod root;

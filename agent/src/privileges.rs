@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use nix::unistd::{Gid, Uid, User, chown, getegid, geteuid, setgroups, setresgid, setresuid};
-use std::{ffi::CString, fs, path::Path};
+use std::{ffi::CString, fs, os::unix::fs::PermissionsExt, path::Path};
 
 /// The user that `run` becomes if it exists.
 pub const USER: &str = "muster";
@@ -50,6 +50,16 @@ pub fn target(configured: Option<&str>) -> anyhow::Result<Option<Target>> {
     }
 }
 
+/// Makes the state directory root's, in which the group may keep files but not replace those of others.
+///
+/// # Errors
+/// The file system said no.
+pub fn share(state_dir: &Path, gid: u32) -> anyhow::Result<()> {
+    chown(state_dir, Some(Uid::from_raw(0)), Some(Gid::from_raw(gid)))
+        .with_context(|| state_dir.display().to_string())?;
+    fs::set_permissions(state_dir, fs::Permissions::from_mode(0o1771)).with_context(|| state_dir.display().to_string())
+}
+
 /// Gives that user its part of the state directory.
 ///
 /// # Errors
@@ -59,7 +69,7 @@ pub fn hand_over(state_dir: &Path, user: &Target) -> anyhow::Result<()> {
         chown(path, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))
             .with_context(|| path.display().to_string())
     };
-    give(state_dir)?;
+    share(state_dir, user.gid)?;
     for name in OURS {
         let path = state_dir.join(name);
         // Never through a link that someone else may have put there.

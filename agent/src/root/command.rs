@@ -7,6 +7,7 @@ use super::words::Level;
 use super::{detect, seqpacket};
 use crate::args::Root;
 use crate::config::Config;
+use crate::privileges;
 use anyhow::{Context, bail};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::io;
@@ -58,7 +59,10 @@ pub fn run(arguments: &Root) -> anyhow::Result<()> {
     let config = Config::load(arguments.common.config.as_deref(), state_dir)?;
     let owner = match &arguments.owner {
         Some(text) => parse_owner(text).with_context(|| format!("--owner {text} is not UID:GID"))?,
-        None => (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw()),
+        None => match privileges::target(config.user.as_deref())? {
+            Some(user) => (user.uid, user.gid),
+            None => privileges::own_ids(),
+        },
     };
     let door = match (arguments.socket_fd, &arguments.listen) {
         (Some(fd), None) => Door::Inherited(inherited(fd)?),

@@ -21,6 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{ForkResult, fork};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::rc::Rc;
 
 /// Workers at a time; further requests wait their turn.
@@ -70,7 +71,9 @@ struct Server {
 /// # Errors
 /// The directories or the socket cannot be used.
 pub fn serve(config: RootConfig, door: Door) -> std::io::Result<()> {
-    Server::new(config, door).map_err(|fault| std::io::Error::other(fault.to_string()))?.run()
+    let server = Server::new(config, door).map_err(|fault| std::io::Error::other(fault.to_string()))?;
+    crate::notify::ready();
+    server.run()
 }
 
 impl Server {
@@ -78,7 +81,7 @@ impl Server {
         // SAFETY: plain numbers. PID 1s whose worker has ended become ours, so that their status is known.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
         std::fs::create_dir_all(&config.run_dir).doing("make the run directory")?;
-        let places = Places::open(&config.state_dir)?;
+        let places = Places::open(&config.state_dir, config.owner.1)?;
         let claims = Claims::open(&config.run_dir, &config.state_dir)?;
         let half = Half { config, places, claims };
         let (listener, connections) = match door {
@@ -86,6 +89,8 @@ impl Server {
             Door::Listen(path) => {
                 let socket = seqpacket::listen_at(&path).doing(format!("listen at {}", path.display()))?;
                 let (uid, gid) = half.config.owner;
+                let only_them = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(&path, only_them).doing("close the socket")?;
                 std::os::unix::fs::chown(&path, Some(uid), Some(gid)).doing("own the socket")?;
                 (Some(socket), Vec::new())
             }

@@ -93,6 +93,7 @@ fn become_cell(start: &Start, exe: &File, config: &OwnedFd) -> Result<std::conve
         group.write_all(b"0").doing("enter the control group")?;
     }
     setsid().doing("leave the agent's session")?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     if let Some(shape) = &start.shape {
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP).doing("make namespaces")?;
         nix::unistd::sethostname(&shape.host_name).doing("set the host name")?;

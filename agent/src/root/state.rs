@@ -119,11 +119,21 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Makes the directories, open to nobody else.
-    pub(super) fn open(state_dir: &Path) -> Result<Self, Fault> {
+    /// Makes the directories, open to nobody else. As root the state directory itself becomes root's: its group,
+    /// the `run` half, may keep files in it and cannot put its own in the place of ours.
+    pub(super) fn open(state_dir: &Path, run_group: u32) -> Result<Self, Fault> {
         let places = Self { root: state_dir.join("root"), homes: state_dir.join("homes") };
-        for dir in [&places.cells(), &places.homes] {
+        let us = nix::unistd::geteuid();
+        fs::create_dir_all(state_dir).doing(format!("make {}", state_dir.display()))?;
+        if us.is_root() {
+            crate::privileges::share(state_dir, run_group).doing("share the state directory")?;
+        }
+        for dir in [&places.root, &places.cells(), &places.homes] {
             private_dir(dir)?;
+            let meta = fs::symlink_metadata(dir).doing(format!("look at {}", dir.display()))?;
+            if !meta.is_dir() || meta.uid() != us.as_raw() {
+                return Err(Fault::new("failed", dir.display(), "is not a directory of ours"));
+            }
         }
         Ok(places)
     }
