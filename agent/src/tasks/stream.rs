@@ -86,8 +86,9 @@ fn reply(id: &str, mut ended: KeptResult) -> Bytes {
 
 /// Passes steps on until the task is done. A reset of the stream cancels; the end of the link does not.
 async fn follow(running: Running, send: &mut SendStream, frames: &mut FrameReader) -> Result<KeptResult, WireError> {
-    let mut steps = running.steps.subscribe();
-    let mut done = running.done.clone();
+    // The sender is not kept: the channel closes when the task has ended.
+    let Running { steps, mut done, cancel } = running;
+    let mut steps = { steps }.subscribe();
     let mut listening = true;
     loop {
         tokio::select! {
@@ -104,7 +105,7 @@ async fn follow(running: Running, send: &mut SendStream, frames: &mut FrameReade
                 Ok(Some(_)) => {}
                 Ok(None) => listening = false,
                 Err(WireError::Reset(_)) => {
-                    running.cancel.send_replace(true);
+                    cancel.send_replace(true);
                     listening = false;
                 }
                 Err(error) => return Err(error),

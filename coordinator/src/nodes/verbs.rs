@@ -64,8 +64,10 @@ pub async fn change(app: &App, cx: &Cx, id: NodeId, verb: Verb, event: Event) ->
             Ok(audit::unchanged(item))
         })
         .await?;
-    if event == Event::Reject {
-        app.nudges.revoked.notify();
+    match event {
+        Event::Reject => app.nudges.revoked.notify(),
+        Event::Drain => app.nudges.slots.notify(),
+        _ => {}
     }
     Ok(item)
 }
