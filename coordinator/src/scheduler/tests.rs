@@ -160,7 +160,10 @@ fn any_node(n: u64) -> impl Strategy<Value = Node> {
                 [usize::from(status)];
             one
         });
-        let mut node = node(n, gpus, slots.collect());
+        // A GPU is one whole-GPU slot at most, as in the table of slots.
+        let (mut slots, mut whole) = (slots.collect::<Vec<_>>(), std::collections::BTreeSet::new());
+        slots.retain(|slot| slot.kind != SlotKind::Gpu || whole.insert(slot.gpu));
+        let mut node = node(n, gpus, slots);
         node.closed = (closed == 0).then_some(Closed::Cordoned);
         if label {
             node.labels.insert("zone".into(), "a".into());
