@@ -8,6 +8,7 @@ use super::record::{ExitRecord, StatusDir};
 use super::ring::Source;
 use super::session::{Session, SessionKind};
 use super::spawn::Spawner;
+use super::trim;
 use muster_protocol::Kind;
 use muster_protocol::session::SessionError;
 use nix::sys::signalfd::SignalFd;
@@ -15,12 +16,15 @@ use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes read at once; only the pages that are used count.
 const SCRATCH: usize = 64 << 10;
 /// Reads of one connection before the others have their turn.
 const READS_PER_WAKE: usize = 4;
+
+/// After so long without an event, code that the events needed is let go.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// A running sshd.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(super) struct Cell {
     pub(super) main_until: Option<Instant>,
     /// Those who watch do not know all yet.
     pub(super) status_changed: bool,
+    /// When this process makes itself small, if nothing happens until then.
+    idle_at: Option<Instant>,
     scratch: Vec<u8>,
     last_id: u32,
     /// The last moment the loop looked at the clock.
@@ -87,6 +93,7 @@ impl Cell {
             is_init: nix::unistd::getpid().as_raw() == 1,
             main_until: None,
             status_changed: false,
+            idle_at: Some(Instant::now()),
             scratch: vec![0; SCRATCH],
             last_id: 0,
             now: Instant::now(),
@@ -109,6 +116,9 @@ impl Cell {
             let deadline = self.deadline();
             self.poll.wait(deadline, self.now, &mut wakes)?;
             self.now = Instant::now();
+            if !wakes.is_empty() {
+                self.idle_at = Some(self.now + IDLE);
+            }
             for wake in &wakes {
                 self.dispatch(*wake);
             }
@@ -293,12 +303,16 @@ impl Cell {
         let conns = self.conns.values().filter_map(Conn::deadline);
         let sessions = self.sessions.values().filter_map(Session::deadline);
         let ending = self.ending.as_ref().map(Ending::deadline);
-        conns.chain(sessions).chain(self.main_until).chain(ending).min()
+        conns.chain(sessions).chain(self.main_until).chain(ending).chain(self.idle_at).min()
     }
 
     /// Does what is due.
     fn tick(&mut self) {
         let now = self.now;
+        if self.idle_at.is_some_and(|at| at <= now) {
+            self.idle_at = None;
+            trim::code();
+        }
         let late = |conn: &Conn| conn.deadline().is_some_and(|at| at <= now);
         let late: Vec<u32> = self.conns.iter().filter(|(_, conn)| late(conn)).map(|(id, _)| *id).collect();
         for id in late {

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`config`] is what the root half hands over; `start` takes it; `daemon` is the loop;
 //! `conn`, `doors` and `attach` are the socket's side; `session`, `ring`, `input` and `viewer` are what a
-//! session is; `pty`, `spawn`, `userns`, `seccomp` and `ssh` start programs; `ending` and `record` are the end.
+//! session is; `pty`, `spawn`, `userns`, `seccomp` and `ssh` start programs; `ending` and `record` are the end; `trim` keeps it small.
 //!
 //! Invariants:
 //! - No call waits for a payload: not for its exec, its reading or its writing.
@@ -30,6 +30,7 @@ mod session;
 mod spawn;
 mod ssh;
 mod start;
+mod trim;
 mod userns;
 mod viewer;
 

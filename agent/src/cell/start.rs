@@ -64,9 +64,10 @@ fn begin(config: CellConfig) -> Result<Cell, CellError> {
     let status = StatusDir::new(inherit(config.status_fd));
     // Before this process hides itself: it reads its own files in /proc to make the namespace.
     let spawner = Spawner::new(&config)?;
-    // SAFETY: plain calls without pointers.
+    // SAFETY: plain calls; the one string is static.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0);
+        libc::prctl(libc::PR_SET_NAME, c"muster-cell".as_ptr());
         if config.isolation == Isolation::None {
             libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
         }
