@@ -64,6 +64,7 @@ pub struct State {
     resend: Resend,
     control: VecDeque<Say>,
     eof: Option<Eof>,
+    tty: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,16 +94,18 @@ pub enum End {
 }
 
 impl State {
-    /// Comes back to a session begun elsewhere.
+    /// For a session with a terminal, perhaps one begun elsewhere; [`State::default`] is for one without.
     #[must_use]
     pub fn of(session_id: Option<String>) -> Self {
-        Self { session_id, ..Self::default() }
+        Self { session_id, tty: true, ..Self::default() }
     }
 
     /// Takes in what happened; returns how this side ends if it wants to.
     pub fn hear(&mut self, heard: Heard) -> Option<End> {
         match heard {
             Heard::Typed(bytes) => self.resend.push(&bytes),
+            // A terminal has no end of input of its own: its end is what a person would type.
+            Heard::End if self.tty => self.resend.push(b"\x04"),
             Heard::End => self.eof = Some(Eof::Due),
             Heard::Resize => {
                 if let Some((cols, rows)) = tty::size() {

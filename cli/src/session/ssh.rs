@@ -33,8 +33,8 @@ pub struct Ssh {
     stdio: bool,
     /// Id or name of the allocation.
     allocation: String,
-    /// More for ssh: a command, or options and a command.
-    #[arg(last = true, value_name = "ARGS")]
+    /// More for ssh: options, then `--` and a command.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     rest: Vec<String>,
 }
 
@@ -63,6 +63,7 @@ async fn ssh(context: &Context, args: Ssh) -> Result<()> {
     fs::write(&known, format!("{id} {host_key}\n"))?;
     let muster = std::env::current_exe()?;
     let option = |name: &str, value: &str| format!("{name}={value}");
+    let (options, command) = options(&args.rest);
     let failure = Command::new("ssh")
         .args(["-o", &option("ProxyCommand", &format!("{} ssh --stdio {id}", quoted(&muster.to_string_lossy())))])
         .args(["-o", &option("UserKnownHostsFile", &quoted_path(&known.to_string_lossy()))])
@@ -70,18 +71,21 @@ async fn ssh(context: &Context, args: Ssh) -> Result<()> {
         .args(["-o", "StrictHostKeyChecking=yes"])
         .args(["-o", &option("HostKeyAlias", &id)])
         .args(["-o", "CheckHostIP=no"])
-        .args(options(&args.rest).0)
+        .args(options)
         .arg(format!("muster@{id}"))
-        .args(options(&args.rest).1)
+        .args(command)
         .exec();
     Err(Error::client(format!("ssh: {failure}")))
 }
 
-/// Options that ssh takes before its destination, and the rest.
+/// Options that ssh takes before its destination, and the command; a `--` between them is not passed on.
 fn options(rest: &[String]) -> (&[String], &[String]) {
     const WITH_VALUE: &str = "BbcDEeFIiJLlmOopQRSWw";
     let mut index = 0;
     while let Some(option) = rest.get(index).filter(|text| text.starts_with('-') && text.len() > 1) {
+        if option == "--" {
+            return (&rest[..index], &rest[index + 1..]);
+        }
         index += 1;
         // `-p 22` takes the next word, `-p22` and `-v` do not.
         if option.len() == 2 && option.chars().nth(1).is_some_and(|letter| WITH_VALUE.contains(letter)) {
@@ -184,6 +188,11 @@ mod tests {
             (vec!["-v".into(), "-L".into(), "1:h:2".into()], vec!["ls".into(), "-l".into()])
         );
         assert_eq!(cut(&["-L1:h:2", "-N"]), (vec!["-L1:h:2".into(), "-N".into()], vec![]));
+        assert_eq!(
+            cut(&["-i", "key", "--", "id", "-un"]),
+            (vec!["-i".into(), "key".into()], vec!["id".into(), "-un".into()])
+        );
+        assert_eq!(cut(&["--", "-x"]), (vec![], vec!["-x".into()]));
         assert_eq!(cut(&["-p"]), (vec!["-p".into()], vec![]));
     }
 
