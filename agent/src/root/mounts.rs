@@ -127,6 +127,8 @@ fn cover_secrets(shape: &Shape) -> Result<(), Fault> {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).doing("close the empty file")?;
     fs::DirBuilder::new().mode(0o000).create(&dir).doing("make an empty directory")?;
     let ours = shape.hide.iter().filter_map(|path| path.strip_prefix("/").ok().map(Path::to_path_buf));
+    // The cell's /run is its own, and what stands under our name in it is for the cell.
+    let ours = ours.filter(|path| !path.starts_with("run"));
     for path in SECRET.iter().map(PathBuf::from).chain(ours) {
         let target = shape.point.join(&path);
         match fs::symlink_metadata(&target) {
