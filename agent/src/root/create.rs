@@ -5,7 +5,7 @@ use super::config::RootConfig;
 use super::devices;
 use super::etc_files::{self, HOME, USER, USER_ID};
 use super::fault::{Doing, Fault};
-use super::ids::{Claims, RANGE};
+use super::ids::{Claims, IdRange, RANGE};
 use super::mounts::Shape;
 use super::net::NetRecord;
 use super::process::{in_child, readable};
@@ -127,7 +127,7 @@ impl Record {
 fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&str)) -> Result<(), Fault> {
     let cell = &wanted.cell;
     let places = &half.places;
-    if record.level == Level::Cell {
+    if record.level != Level::None && nix::unistd::geteuid().is_root() {
         record.ids = Some(half.claims.claim(record.allocation)?);
     }
     step("cgroup");
@@ -160,7 +160,7 @@ fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&st
     config.ready_fd = Some(ready_write.as_raw_fd());
     config.payload.cgroup_fds = work.iter().map(AsRawFd::as_raw_fd).collect();
     let inherit = [listener.into(), status.into(), ready_write].into_iter().chain(work).collect();
-    if record.level == Level::Userns {
+    if record.level == Level::Userns && record.ids.is_none() {
         spawn::become_own_root()?;
     }
     step("init");
@@ -218,11 +218,13 @@ fn make_home(half: &Half, disk_bytes: u64, record: &mut Record) -> Result<(), Fa
 /// The cell's place in the run directory: the `run` half may enter it, nobody else.
 fn make_run_dir(half: &Half, record: &Record) -> Result<PathBuf, Fault> {
     let run = record.run_dir.clone();
-    fs::create_dir_all(run.join("root")).doing(format!("make {}", run.display()))?;
+    let point = run.join("root");
+    // Twice, since the end of the node's last cell may take the directory above away in between.
+    fs::create_dir_all(&point).or_else(|_| fs::create_dir_all(&point)).doing(format!("make {}", run.display()))?;
     let node = run.parent().unwrap_or(&run);
     for dir in [node, &run] {
         fs::set_permissions(dir, Permissions::from_mode(0o750)).doing(format!("close {}", dir.display()))?;
-        if record.level == Level::Cell {
+        if record.ids.is_some() {
             chown(dir, None, Some(half.config.owner.1)).doing(format!("own {}", dir.display()))?;
         }
     }
@@ -235,7 +237,7 @@ fn listen(half: &Half, record: &Record) -> Result<UnixListener, Fault> {
     let _ = fs::remove_file(&path);
     let listener = UnixListener::bind(&path).doing(format!("listen at {}", path.display()))?;
     fs::set_permissions(&path, Permissions::from_mode(0o600)).doing("close the cell's socket")?;
-    if record.level == Level::Cell {
+    if record.ids.is_some() {
         chown(&path, Some(half.config.owner.0), Some(half.config.owner.1)).doing("own the cell's socket")?;
     }
     Ok(listener)
@@ -282,7 +284,7 @@ fn shape(half: &Half, wanted: &CreateCell, record: &Record) -> Result<Shape, Fau
         hide: vec![half.config.state_dir.clone(), half.config.run_dir.clone()],
         root_id,
         // In its own user namespace the caller is root.
-        user_id: if record.level == Level::Userns { 0 } else { record.outside_user() },
+        user_id: record.ids.map_or(0, |ids| ids.outside(USER_ID)),
         home_image: record.image.clone(),
         home_folder: record.folder.clone(),
         shm_bytes: wanted.cell.size.memory_bytes / 2,
@@ -307,13 +309,9 @@ fn rootfs(half: &Half, path: &Path) -> Result<PathBuf, Fault> {
 }
 
 impl Record {
-    /// The cell's user as the process that builds the tree counts.
+    /// The cell's user as this process counts.
     pub(super) fn outside_user(&self) -> u32 {
-        match self.level {
-            Level::Cell => self.ids.map_or(USER_ID, |ids| ids.outside(USER_ID)),
-            // Before the user namespace is made and after it the same user, by another number.
-            Level::Userns | Level::None => nix::unistd::geteuid().as_raw(),
-        }
+        self.ids.map_or_else(|| nix::unistd::geteuid().as_raw(), |ids| ids.outside(USER_ID))
     }
 }
 
@@ -331,13 +329,14 @@ fn cell_config(half: &Half, wanted: &CreateCell, record: &Record) -> Result<Cell
         authorized_keys: ssh_dir.join("authorized_keys"),
         sshd: super::tools::find("sshd").unwrap_or_else(|| "/usr/sbin/sshd".into()),
     });
-    let (isolation, maps, peers) = match record.level {
-        Level::Cell => {
-            let base = record.ids.map(|ids| ids.base).unwrap_or_default();
+    let (isolation, maps, peers) = match (record.level, record.ids) {
+        (Level::Cell | Level::Userns, Some(IdRange { base, .. })) => {
             (Isolation::Cell, vec![IdMap { inside: 0, outside: base, count: RANGE }], vec![0, half.config.owner.0])
         }
-        Level::Userns => (Isolation::Userns, vec![IdMap { inside: USER_ID, outside: 0, count: 1 }], vec![0]),
-        Level::None => (Isolation::None, Vec::new(), vec![nix::unistd::geteuid().as_raw(), half.config.owner.0]),
+        (Level::Cell | Level::Userns, None) => {
+            (Isolation::Userns, vec![IdMap { inside: USER_ID, outside: 0, count: 1 }], vec![0])
+        }
+        (Level::None, _) => (Isolation::None, Vec::new(), vec![nix::unistd::geteuid().as_raw(), half.config.owner.0]),
     };
     Ok(CellConfig {
         allocation: record.allocation.to_string(),

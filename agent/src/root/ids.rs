@@ -51,11 +51,10 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// `run_dir` is the directory that all agents of the machine share.
-    pub(super) fn open(run_dir: &Path, state_dir: &Path) -> Result<Self, Fault> {
-        let dir = run_dir.join("ids");
-        private_dir(&dir)?;
-        Ok(Self { dir, state_dir: state_dir.to_owned() })
+    /// Claims of the agent with this state directory in a directory that all agents of the machine share.
+    pub(super) fn open(dir: &Path, state_dir: &Path) -> Result<Self, Fault> {
+        private_dir(dir)?;
+        Ok(Self { dir: dir.to_owned(), state_dir: state_dir.to_owned() })
     }
 
     /// Claims a free range.
@@ -70,11 +69,23 @@ impl Claims {
                     file.write_all(owner.as_bytes()).doing("claim ids")?;
                     return Ok(IdRange::new(index));
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.drop_abandoned(index),
                 Err(error) => return Err(error).doing("claim ids"),
             }
         }
         Err(Fault::new("no_ids", "claim ids", format!("all {RANGES} ranges are taken")))
+    }
+
+    /// A claim whose agent's state directory is gone for good stands in nobody's way; used on the next round.
+    fn drop_abandoned(&self, index: u16) {
+        let text = fs::read_to_string(self.path(index)).unwrap_or_default();
+        let range = IdRange::new(index);
+        if text.trim_end().rsplit_once(' ').is_some_and(|(owner, _)| !Path::new(owner).exists())
+            && !super::measure::any_process(|uid| range.holds(uid))
+        {
+            // Somebody else may have done the same.
+            let _ = fs::remove_file(self.path(index));
+        }
     }
 
     /// Gives back what this agent claimed for cells that `done` names, also if no record names the range yet.
@@ -102,8 +113,9 @@ mod tests {
     #[test]
     fn two_agents_never_share_a_range() {
         let run = tempfile::tempdir().unwrap();
-        let one = Claims::open(run.path(), Path::new("/one")).unwrap();
-        let two = Claims::open(run.path(), Path::new("/two")).unwrap();
+        let states = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let one = Claims::open(run.path(), states[0].path()).unwrap();
+        let two = Claims::open(run.path(), states[1].path()).unwrap();
         let allocation = AllocationId::new(1, [1; 10]);
         let other = AllocationId::new(2, [1; 10]);
         let a = one.claim(allocation).unwrap();

@@ -68,7 +68,7 @@ fn inside_processes(proc: &Path) -> Vec<String> {
     names
 }
 
-/// Processes that belong to a cell by their user (level `cell`) or their environment: pid and name. PID 1 of a
+/// Processes that belong to a cell by their user (made by root) or their environment: pid and name. PID 1 of a
 /// walled cell is none of them.
 pub(super) fn members(record: &Record) -> Vec<(i32, String)> {
     let mark = format!("MUSTER_ALLOCATION={}", record.allocation);
@@ -76,7 +76,7 @@ pub(super) fn members(record: &Record) -> Vec<(i32, String)> {
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
         let belongs = match (record.level, record.ids) {
-            (Level::Cell, Some(ids)) => user_of(pid).is_some_and(|uid| ids.holds(uid)),
+            (_, Some(ids)) => user_of(pid).is_some_and(|uid| ids.holds(uid)),
             (Level::Cell, None) => false,
             _ => fs::read(entry.path().join("environ"))
                 .is_ok_and(|text| text.split(|byte| *byte == 0).any(|line| line == mark.as_bytes())),
@@ -87,6 +87,13 @@ pub(super) fn members(record: &Record) -> Vec<(i32, String)> {
         }
     }
     found
+}
+
+/// Some process of the machine has such a user.
+pub(super) fn any_process(mut has: impl FnMut(u32) -> bool) -> bool {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    pids.any(|pid| user_of(pid).is_some_and(&mut has))
 }
 
 fn user_of(pid: i32) -> Option<u32> {
@@ -123,9 +130,9 @@ fn ipc(record: &Record, root: &Path) -> Vec<String> {
         .flatten()
         .map(|entry| format!("message queue /{}", entry.file_name().to_string_lossy()))
         .collect();
-    let (pid, level) = (record.pid, record.level);
+    let (pid, by_user) = (record.pid, record.ids.is_none());
     let counted = in_child(move || {
-        if level == Level::Userns {
+        if by_user {
             let user = File::open(format!("/proc/{pid}/ns/user")).map_err(|e| e.to_string())?;
             setns(user, CloneFlags::CLONE_NEWUSER).map_err(|e| e.to_string())?;
         }

@@ -147,6 +147,10 @@ pub(super) fn sweep(half: &Half, record: &mut Record, held: Option<Held>, told: 
     {
         book.left("mounts", format!("{}: {error}", record.run_dir.display()));
     }
+    if let Some(node) = record.run_dir.parent() {
+        // Refused as long as the node has other cells.
+        let _ = fs::remove_dir(node);
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let receipt = book.receipt(i64::try_from(now).unwrap_or(i64::MAX));
     if receipt.clean {

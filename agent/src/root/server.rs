@@ -22,12 +22,15 @@ use nix::unistd::{ForkResult, fork};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::rc::Rc;
 
 /// Workers at a time; further requests wait their turn.
 const WORKERS: usize = 32;
 /// Requests that may wait; further ones are refused `busy`.
 const WAITING: usize = 1024;
+/// Claims of ids, in one place for all agents of a machine whatever their run directories are.
+const IDS_DIR: &str = "/run/muster/ids";
 /// Connections at a time.
 const CONNECTIONS: usize = 8;
 
@@ -71,6 +74,9 @@ struct Server {
 /// # Errors
 /// The directories or the socket cannot be used.
 pub fn serve(config: RootConfig, door: Door) -> std::io::Result<()> {
+    if std::fs::read_dir("/proc/self/task")?.count() > 1 {
+        return Err(std::io::Error::other("the root half must be alone in its process"));
+    }
     let server = Server::new(config, door).map_err(|fault| std::io::Error::other(fault.to_string()))?;
     crate::notify::ready();
     server.run()
@@ -80,9 +86,15 @@ impl Server {
     fn new(config: RootConfig, door: Door) -> Result<Self, Fault> {
         // SAFETY: plain numbers. PID 1s whose worker has ended become ours, so that their status is known.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
-        std::fs::create_dir_all(&config.run_dir).doing("make the run directory")?;
+        if !config.run_dir.exists() {
+            std::fs::create_dir_all(&config.run_dir).doing("make the run directory")?;
+            let passable = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&config.run_dir, passable).doing("open the run directory")?;
+        }
         let places = Places::open(&config.state_dir, config.owner.1)?;
-        let claims = Claims::open(&config.run_dir, &config.state_dir)?;
+        let by_root = nix::unistd::geteuid().is_root();
+        let ids_dir = if by_root { Path::new(IDS_DIR).to_owned() } else { config.run_dir.join("ids") };
+        let claims = Claims::open(&ids_dir, &config.state_dir)?;
         let half = Half { config, places, claims };
         let (listener, connections) = match door {
             Door::Inherited(socket) => (None, vec![Connection { socket: Rc::new(socket), node: None }]),

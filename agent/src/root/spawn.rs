@@ -111,8 +111,9 @@ fn become_cell(start: &Start, exe: &File, config: &OwnedFd) -> Result<std::conve
     for fd in start.inherit.iter().map(AsFd::as_fd).chain([config.as_fd()]) {
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).doing("hand a descriptor over")?;
     }
-    if start.shape.is_some() {
-        keep_few_rights(start.level).doing("give up rights")?;
+    if let Some(shape) = &start.shape {
+        // The tree belongs to id 0 only in a user namespace that an ordinary user made.
+        keep_few_rights(shape.root_id == 0).doing("give up rights")?;
     }
     execute(exe, config.as_raw_fd())
 }
@@ -124,9 +125,9 @@ const RIGHTS: [(&str, libc::c_ulong); 5] = [("chown", 0), ("fowner", 3), ("kill"
 /// Setfcap, without which the root of a user namespace may not appear in one below it.
 const TO_MAP_ROOT: libc::c_ulong = 31;
 
-fn keep_few_rights(level: Level) -> nix::Result<()> {
+fn keep_few_rights(by_user: bool) -> nix::Result<()> {
     for right in 0..64 {
-        if RIGHTS.iter().any(|(_, kept)| *kept == right) || (level == Level::Userns && right == TO_MAP_ROOT) {
+        if RIGHTS.iter().any(|(_, kept)| *kept == right) || (by_user && right == TO_MAP_ROOT) {
             continue;
         }
         // SAFETY: plain numbers.

@@ -213,10 +213,12 @@ impl Node {
             let file = fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default();
             found.extend(file.contains(&dir).then(|| format!("loop {file}")));
         }
-        for below in ["state/homes", "run/ids"] {
-            for entry in fs::read_dir(self.dir.path().join(below)).into_iter().flatten().flatten() {
-                found.push(format!("file {}", entry.path().display()));
-            }
+        for entry in fs::read_dir(self.state_dir().join("homes")).into_iter().flatten().flatten() {
+            found.push(format!("file {}", entry.path().display()));
+        }
+        for entry in fs::read_dir("/run/muster/ids").into_iter().flatten().flatten() {
+            let owner = fs::read_to_string(entry.path()).unwrap_or_default();
+            found.extend(owner.contains(&dir).then(|| format!("ids {}", entry.path().display())));
         }
         let tables = Command::new("nft").args(["list", "tables"]).output().unwrap();
         let tables = String::from_utf8_lossy(&tables.stdout).into_owned();

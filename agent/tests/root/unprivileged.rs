@@ -31,6 +31,18 @@ fn an_ordinary_user_builds_cells_too() {
     assert_eq!(node.traces(), Vec::<String>::new());
 }
 
+/// As root, `userns` gives the walls without the limits, and never the node's root to a payload.
+#[test]
+fn root_may_build_the_weaker_level() {
+    let node = Node::start_with_level("userns");
+    let cell = node.create(wanted());
+    assert_eq!((cell.isolation, cell.not_enforced.len()), (Level::Userns, 5), "{:?}", cell.not_enforced);
+    let ran = run(&cell, "id -u; cat /proc/self/uid_map; touch ~/x && echo wrote; ip -o link | wc -l");
+    assert!(ran.out.starts_with("1000\n") && ran.out.contains("65536\nwrote\n1\n"), "{ran:?}");
+    assert!(node.end(cell.allocation, 0).clean);
+    assert_eq!(node.traces(), Vec::<String>::new());
+}
+
 #[test]
 fn without_walls_it_still_starts_runs_and_ends() {
     let node = Node::start_with_level("none");
