@@ -166,7 +166,8 @@ mod tests {
         for kind in [Kind::Cpu, Kind::Gpu, Kind::Mig, Kind::Node] {
             assert_eq!(check(&sku(kind)), vec![]);
         }
-        let cases: [(fn(&mut Sku), &str); 7] = [
+        type Fault = fn(&mut Sku);
+        let cases: [(Fault, &str); 7] = [
             (|sku| sku.name = "a b".into(), "name"),
             (|sku| sku.name = SkuId::new(1, [0; 10]).to_string(), "name"),
             (|sku| sku.gpus = 0, "gpus"),

@@ -17,7 +17,6 @@ pub mod http;
 mod kinds;
 mod model;
 mod store;
-mod task_store;
 mod tasks;
 mod tick;
 mod verbs;

@@ -4,7 +4,7 @@
 //! one idempotent transaction.
 
 use super::model::Outcome;
-use super::{store, task_store, tasks, verbs};
+use super::{store, tasks, verbs};
 use crate::app::App;
 use crate::audit;
 use crate::base::http::Problem;
@@ -37,7 +37,7 @@ async fn run(app: &App) -> Result<(), Problem> {
         .store
         .read(move |tx| {
             let due = store::due(tx, now_ms)?;
-            let mut open = task_store::open(tx)?;
+            let mut open = tasks::open(tx)?;
             open.retain(|task| match task.started_ms {
                 None => task.not_after_ms < now_ms,
                 Some(started) => started + task.run_ms + GRACE_MS < now_ms,

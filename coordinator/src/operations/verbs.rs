@@ -8,10 +8,9 @@ use super::tasks;
 use crate::app::App;
 use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{Problem, answer_in};
+use crate::base::http::{Problem, StatusCode, answer_in};
 use crate::base::store::Tx;
 use crate::cx::{Actor, Cx};
-use axum::http::StatusCode;
 use muster_protocol::ids::{OperationId, ProjectId, TenantId};
 use serde::Serialize;
 

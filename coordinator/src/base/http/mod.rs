@@ -11,6 +11,8 @@ pub mod openapi;
 mod page;
 pub mod system;
 
+pub use axum::http::StatusCode;
+
 pub use auth::{Caller, Door, Visitor};
 pub use error::{FieldError, Problem, ProblemAction, ProblemBody};
 pub use etag::{IfMatch, with_etag};

@@ -1,7 +1,7 @@
 //! All SQL of node tasks.
 
-use super::model::TaskState;
-use super::tasks::{NodeTask, TaskEnd};
+use super::super::model::TaskState;
+use super::{NodeTask, TaskEnd};
 use crate::base::http::Problem;
 use crate::base::store::{Row, Tx};
 use crate::values;
@@ -77,7 +77,7 @@ pub(super) fn of_node(tx: &mut Tx, node: NodeId, limit: i64) -> Result<Vec<NodeT
 }
 
 /// Tasks that have not ended, oldest first.
-pub(super) fn open(tx: &mut Tx) -> Result<Vec<NodeTask>, Problem> {
+pub(in crate::operations) fn open(tx: &mut Tx) -> Result<Vec<NodeTask>, Problem> {
     tx.all(select!("WHERE ended_ms IS NULL ORDER BY id LIMIT 1000"), &[], read)
 }
 

@@ -3,10 +3,14 @@
 //! A task is offered over the node's link until its journal holds it, then only its result is waited for.
 //! The result is stored before it is acknowledged, so a crash on either side costs a repeat and no result.
 
+mod store;
+
+pub(super) use store::open;
+
+use super::Operation;
 use super::kinds::Kinds;
 use super::model::{Outcome, StepState, TaskEvent, TaskState, task_after};
-use super::store::Operation;
-use super::{task_store as rows, verbs};
+use super::verbs;
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use crate::cx::Cx;
@@ -102,30 +106,30 @@ pub fn task_in(tx: &mut Tx, cx: &Cx, new: NewTask) -> Result<NodeTaskId, Problem
         started_ms: None,
         ended_ms: None,
     };
-    rows::insert(tx, &task)?;
+    store::insert(tx, &task)?;
     Ok(task.id)
 }
 
 /// Tasks that have not ended, oldest first, at most a thousand.
 pub fn open_in(tx: &mut Tx) -> Result<Vec<NodeTask>, Problem> {
-    rows::open(tx)
+    open(tx)
 }
 
 /// Tasks of an operation, oldest first.
 pub fn tasks_of_in(tx: &mut Tx, operation: OperationId) -> Result<Vec<NodeTask>, Problem> {
-    rows::of_operation(tx, operation)
+    store::of_operation(tx, operation)
 }
 
 /// Tasks of a node, newest first, at most `limit`.
 pub fn tasks_on_in(tx: &mut Tx, node: NodeId, limit: i64) -> Result<Vec<NodeTask>, Problem> {
-    rows::of_node(tx, node, limit)
+    store::of_node(tx, node, limit)
 }
 
 /// Applies an event that is no result; the state after it.
 pub fn event_in(tx: &mut Tx, cx: &Cx, id: NodeTaskId, event: TaskEvent) -> Result<TaskState, Problem> {
-    let task = rows::find(tx, id)?.ok_or_else(|| Problem::not_found("node task"))?;
+    let task = store::find(tx, id)?.ok_or_else(|| Problem::not_found("node task"))?;
     let Some(next) = task_after(task.state, event) else { return Ok(task.state) };
-    rows::save(tx, &task, next, cx.now_ms)?;
+    store::save(tx, &task, next, cx.now_ms)?;
     if event == TaskEvent::Accept {
         verbs::advance_in(tx, cx, task.operation_id, &task.step, "")?;
     }
@@ -134,21 +138,21 @@ pub fn event_in(tx: &mut Tx, cx: &Cx, id: NodeTaskId, event: TaskEvent) -> Resul
 
 /// Stores what the agent said last about a task.
 pub fn progress_in(tx: &mut Tx, cx: &Cx, id: NodeTaskId, words: &str) -> Result<(), Problem> {
-    let Some(task) = rows::find(tx, id)? else { return Ok(()) };
-    rows::progress(tx, id, words)?;
+    let Some(task) = store::find(tx, id)? else { return Ok(()) };
+    store::progress(tx, id, words)?;
     verbs::step_in(tx, cx, task.operation_id, &task.step, StepState::Active, words).map(|_| ())
 }
 
 /// Stores the result of a task once and hands it to its operation. False if it had one already.
 pub fn end_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, id: NodeTaskId, end: &TaskEnd) -> Result<bool, Problem> {
-    let Some(task) = rows::find(tx, id)? else { return Ok(false) };
+    let Some(task) = store::find(tx, id)? else { return Ok(false) };
     let event = match end.code.as_str() {
         "ok" => TaskEvent::Ok,
         "cancelled" => TaskEvent::Cancelled,
         _ => TaskEvent::NotOk,
     };
     let Some(next) = task_after(task.state, event) else { return Ok(false) };
-    rows::end(tx, &task, next, end, cx.now_ms)?;
+    store::end(tx, &task, next, end, cx.now_ms)?;
     ended(tx, cx, kinds, id)?;
     Ok(true)
 }
@@ -161,17 +165,17 @@ pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, task: &NodeTask) ->
         _ => ("expired", "The node could not be reached in time."),
     };
     let end = TaskEnd { code: code.to_owned(), detail: detail.to_owned(), result: String::new() };
-    rows::end(tx, task, next, &end, cx.now_ms)?;
+    store::end(tx, task, next, &end, cx.now_ms)?;
     ended(tx, cx, kinds, task.id)
 }
 
 /// Ends what is left of the tasks of an operation that ends; a running one keeps running to its result,
 /// which then only fills its own row.
 pub(super) fn drop_in(tx: &mut Tx, cx: &Cx, operation: OperationId) -> Result<(), Problem> {
-    for task in rows::of_operation(tx, operation)? {
+    for task in store::of_operation(tx, operation)? {
         if matches!(task.state, TaskState::Queued) {
             let end = TaskEnd { code: "cancelled".into(), detail: String::new(), result: String::new() };
-            rows::end(tx, &task, TaskState::Cancelled, &end, cx.now_ms)?;
+            store::end(tx, &task, TaskState::Cancelled, &end, cx.now_ms)?;
         }
     }
     Ok(())
@@ -179,7 +183,7 @@ pub(super) fn drop_in(tx: &mut Tx, cx: &Cx, operation: OperationId) -> Result<()
 
 /// Tells the operation of a task that has ended.
 fn ended(tx: &mut Tx, cx: &Cx, kinds: &Kinds, id: NodeTaskId) -> Result<(), Problem> {
-    let Some(task) = rows::find(tx, id)? else { return Ok(()) };
+    let Some(task) = store::find(tx, id)? else { return Ok(()) };
     let operation = verbs::find_in(tx, task.operation_id)?;
     if operation.state.is_final() {
         return Ok(());
@@ -201,7 +205,7 @@ fn by_default(tx: &mut Tx, cx: &Cx, operation: &Operation, task: &NodeTask) -> R
     }
     verbs::advance_in(tx, cx, operation.id, &task.step, "")?;
     verbs::step_in(tx, cx, operation.id, &task.step, StepState::Completed, &detail)?;
-    let open = rows::of_operation(tx, operation.id)?.iter().any(|task| task.ended_ms.is_none());
+    let open = store::of_operation(tx, operation.id)?.iter().any(|task| task.ended_ms.is_none());
     if !open {
         verbs::finish_in(tx, cx, operation.id, &Outcome::Succeeded)?;
     }
