@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A connection must say what it is within this time.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
-/// A connection that was told its last may take so long to close.
-const LINGER: Duration = Duration::from_secs(5);
+/// A connection that was told its last may take so long to take it and close.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// What a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,11 @@ impl Conn {
 
     /// Someone is there who has not taken everything yet.
     pub(super) fn is_owed(&self) -> bool {
-        matches!(self.role, Role::Viewer { .. } | Role::Closing { .. }) && self.is_blocked()
+        match self.role {
+            Role::Viewer { .. } => true,
+            Role::Closing { .. } => self.is_blocked(),
+            Role::First { .. } | Role::Watch | Role::Gone => false,
+        }
     }
 
     /// The next whole frame.

@@ -125,6 +125,9 @@ impl Cell {
             if deadline.is_some_and(|at| at <= self.now) {
                 self.tick();
             }
+            if self.ending.is_some() {
+                self.advance_end();
+            }
             self.forget_gone();
             if self.status_changed {
                 self.tell_watchers();
@@ -336,6 +339,5 @@ impl Cell {
         if self.main_until.is_some_and(|at| at <= now) {
             self.stop_main();
         }
-        self.advance_end();
     }
 }

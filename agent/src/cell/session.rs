@@ -242,7 +242,10 @@ impl Session {
         (self.out, self.err, self.stdin) = (None, None, None);
         self.input.discard();
         self.ring.shrink();
-        self.kill_at = None;
+        if self.kill_at.take().is_some() {
+            // Its leader ended as it was asked to; the rest of its group had the same time.
+            let _ = killpg(self.pid, Signal::SIGKILL);
+        }
         self.end = Some(End { code, signal: signal.to_owned(), at: now });
     }
 

@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
 use seccompiler::BpfProgram;
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -26,6 +26,8 @@ const WALLS_FAILED: i32 = 125;
 const NOT_EXECUTABLE: i32 = 126;
 /// Exit code when there is no such program.
 const NOT_FOUND: i32 = 127;
+/// Login shell where the image lacks the one of the account.
+const FALLBACK_SHELL: &CStr = c"/bin/sh";
 /// Looked through for programs unless the allocation's environment says otherwise.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -106,8 +108,9 @@ impl Spawner {
     pub(super) fn program(&self, command: &[String]) -> io::Result<Program> {
         let (file, argv) = match command {
             [] => {
-                let name = self.shell.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-                (self.shell.clone(), vec![CString::new([b"-", name].concat())?])
+                let shell = if is_file(&self.shell) { &self.shell } else { FALLBACK_SHELL };
+                let name = shell.to_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+                (shell.to_owned(), vec![CString::new([b"-", name].concat())?])
             }
             [file, ..] => {
                 let argv = command.iter().map(|arg| CString::new(arg.as_str())).collect::<Result<_, _>>()?;
@@ -264,7 +267,7 @@ fn exec(program: &Program) -> i32 {
     complain(&format!("{name}: {}", failure.desc()), code)
 }
 
-fn execve(file: &std::ffi::CStr, argv: &[CString], envp: &[CString]) -> Errno {
+fn execve(file: &CStr, argv: &[CString], envp: &[CString]) -> Errno {
     match nix::unistd::execve(file, argv, envp) {
         Ok(never) => match never {},
         Err(error) => error,
@@ -280,6 +283,10 @@ fn candidates(program: &Program) -> Vec<CString> {
     let path = program.envp.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
     let dirs = path.split(|byte| *byte == b':').filter(|dir| !dir.is_empty());
     dirs.filter_map(|dir| CString::new([dir, b"/", name].concat()).ok()).collect()
+}
+
+fn is_file(path: &CStr) -> bool {
+    std::path::Path::new(OsStr::from_bytes(path.to_bytes())).is_file()
 }
 
 fn complain(what: &str, code: i32) -> i32 {

@@ -54,13 +54,22 @@ fn signals_have_names_both_ways() {
 fn it_ends_with_its_viewer_if_so_opened() {
     let cell = TestCell::start();
     let mut watch = cell.watch();
-    let script = "trap '' HUP; echo up; sleep 1000 & wait";
+    let script = "(trap '' HUP TERM; exec sleep 1000) & echo $!; echo up; wait";
     let attach = SessionAttach { end_on_detach: true, ..command("se_1", false, &["bash", "-c", script]) };
     let mut run = cell.attach(&attach);
     run.expect("up");
+    let child: i32 = run.text().lines().next().unwrap().parse().unwrap();
     drop(run);
     watch.status_until(|status| status.sessions.len() == 1);
     watch.status_until(|status| status.sessions.is_empty());
+    // It was killed just before that was said, and is reaped by the cell.
+    let pid = nix::unistd::Pid::from_raw(child);
+    let mut asks = 0;
+    while nix::sys::signal::kill(pid, None).is_ok() {
+        asks += 1;
+        assert!(asks < 1_000_000, "a child outlived the viewer");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

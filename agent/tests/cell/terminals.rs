@@ -63,11 +63,12 @@ fn coming_back_goes_on_at_the_offset_and_input_is_numbered() {
 fn keys_and_signals_reach_the_foreground() {
     let cell = TestCell::start();
     let mut shell = cell.attach(&terminal("se_1"));
-    shell.type_(b"echo go; sleep 1000\n");
+    // Said by what stands in the foreground already: a shell between two commands keeps a key to itself.
+    shell.type_(b"bash -c 'echo go; exec sleep 1000'\n");
     shell.expect("\ngo");
     shell.type_(b"\x03");
     shell.expect("^C");
-    shell.type_(b"echo code $?; echo go again; sleep 1000\n");
+    shell.type_(b"echo code $?; bash -c 'echo go again; exec sleep 1000'\n");
     shell.expect("code 130");
     shell.expect("\ngo again");
     shell.kind_and_send(Kind::SessionSignal, &SessionSignal { name: "INT".into() });
@@ -160,6 +161,30 @@ fn what_the_ring_lost_is_announced() {
     shell.expect("end");
     assert!(shell.output.len() >= SESSION_RING_MAX - 64);
     assert!(shell.skipped.is_empty());
+}
+
+/// What the cell keeps of its own, in KiB.
+fn anonymous_kib(cell: &TestCell) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", cell.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn an_idle_terminal_costs_almost_nothing() {
+    const COUNT: u64 = 60;
+    let cell = TestCell::start();
+    let open = |i: u64| {
+        let mut shell = cell.attach(&terminal(&format!("se_{i}")));
+        shell.type_(b"echo is-$((1+1))\n");
+        shell.expect("is-2");
+        shell
+    };
+    let _first = open(COUNT);
+    let before = anonymous_kib(&cell);
+    let _others: Vec<_> = (0..COUNT).map(open).collect();
+    let each = (anonymous_kib(&cell) - before) as f64 / COUNT as f64;
+    assert!(each < 50.0, "{each} KiB each");
 }
 
 /// One direction of a conversation, cut at random.
