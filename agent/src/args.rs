@@ -38,7 +38,7 @@ pub enum Command {
         after_help = "Needs an enrolled machine. Ending it ends no cell: terminals and workloads run on, and the next\n\
         start finds them. As root it starts the half that builds cells, then becomes the user `muster` if there is one."
     )]
-    Run(Common),
+    Run(Run),
     /// Show what the running agent is doing.
     Status(Status),
     /// Check this machine, with the next step for whatever is wrong.
@@ -77,6 +77,17 @@ pub struct Enroll {
     /// Wait until an operator has approved the node.
     #[arg(long)]
     pub wait: bool,
+    /// Where things are.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Use the root half that listens here, started by systemd say, instead of starting one.
+    #[arg(long, env = "MUSTER_ROOT_SOCKET", value_name = "PATH")]
+    pub root_socket: Option<PathBuf>,
     /// Where things are.
     #[command(flatten)]
     pub common: Common,

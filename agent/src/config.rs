@@ -93,7 +93,6 @@ impl Config {
         text(&mut self.user, "MUSTER_USER");
         let path = |name: &str| get(name).map(PathBuf::from);
         self.run_dir = path("MUSTER_RUN_DIR").or(self.run_dir.take());
-        self.root_socket = path("MUSTER_ROOT_SOCKET").or(self.root_socket.take());
         self.gpu.lib_path = path("MUSTER_NVML_LIBRARY").or(self.gpu.lib_path.take());
         if let Some(root) = path("MUSTER_DEV_ROOT") {
             self.gpu.dev_root = root;

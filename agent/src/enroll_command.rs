@@ -4,8 +4,10 @@ use crate::{
     args,
     config::Config,
     enrol::{self, EnrolError, Standing, Token},
+    gpu::Gpus,
     host,
     identity::{self, Identity, Stage},
+    privileges,
 };
 use anyhow::bail;
 use muster_pki::client::TimeSource;
@@ -23,10 +25,14 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
         refuse_rehoming(&known, state_dir)?;
     }
     let config = Config::load(arguments.common.config.as_deref(), state_dir)?;
-    let name = arguments.name.or(config.name);
+    let name = arguments.name.or_else(|| config.name.clone());
     let facts = host::facts(name.as_deref(), state_dir);
+    let gpus: Vec<_> = Gpus::start(config.gpu.clone()).inventory().gpus.into_iter().map(|gpu| gpu.uuid).collect();
     let standing =
-        enrol::enroll(state_dir, &arguments.coordinator, &token, facts.clone(), Vec::new()).await.map_err(refused)?;
+        enrol::enroll(state_dir, &arguments.coordinator, &token, facts.clone(), gpus).await.map_err(refused)?;
+    let user = privileges::target(config.user.as_deref())?;
+    let hand_over = || user.as_ref().map_or(Ok(()), |user| privileges::hand_over(state_dir, user));
+    hand_over()?;
     tell(&standing);
     if !arguments.wait || standing.identity.stage == Stage::Issued {
         return Ok(());
@@ -38,6 +44,7 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
         let time = TimeSource::new(move || coordinator_ms);
         match enrol::poll(state_dir, &arguments.coordinator, &standing.identity, time, facts.clone()).await {
             Ok(now) if now.identity.stage == Stage::Issued => {
+                hand_over()?;
                 println!("Approved: {} has its certificate.", now.identity.node_id);
                 return Ok(());
             }

@@ -13,7 +13,7 @@ use crate::{
     journal::Journal,
     link,
     node::Node,
-    privileges,
+    notify, privileges,
     root::{self, Level, Reply, Request},
     status::{self, Board, LinkState},
     supervise::Scope,
@@ -58,18 +58,19 @@ struct Prepared {
 ///
 /// # Errors
 /// It cannot start, the root half is gone, or an operator rejected the node.
-pub fn run(arguments: &args::Common) -> anyhow::Result<()> {
-    let state_dir = std::path::absolute(&arguments.state_dir)?;
-    let config = Config::load(arguments.config.as_deref(), &state_dir)?;
+pub fn run(arguments: &args::Run) -> anyhow::Result<()> {
+    let common = &arguments.common;
+    let state_dir = std::path::absolute(&common.state_dir)?;
+    let config = Config::load(common.config.as_deref(), &state_dir)?;
     let identity = identity::require(&state_dir)?;
     let facts = host::facts(config.name.as_deref(), &state_dir);
     let user = privileges::target(config.user.as_deref())?;
-    let socket = match &config.root_socket {
+    let socket = match arguments.root_socket.as_ref().or(config.root_socket.as_ref()) {
         Some(path) => root::Client::connect(path).with_context(|| format!("the root half at {}", path.display()))?,
         None => {
             let exe = std::env::current_exe()?;
             let owner = user.as_ref().map_or_else(privileges::own_ids, |user| (user.uid, user.gid));
-            let (_child, socket) = root::start_half(&exe, &state_dir, arguments.config.as_deref(), owner)
+            let (_child, socket) = root::start_half(&exe, &state_dir, common.config.as_deref(), owner)
                 .context("the root half cannot be started")?;
             root::Client::new(socket)?
         }
@@ -103,6 +104,8 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
 
 async fn agent(prepared: Prepared, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let Prepared { config, state_dir, identity, host, client, events, journal } = prepared;
+    // Waiting for approval is work, too: systemd is not kept waiting for a person.
+    notify::ready();
     let clock = Clock::new(journal.word());
     let coordinator = config.coordinator.clone().unwrap_or_else(|| identity.coordinator.clone());
     let board = Board::default();
