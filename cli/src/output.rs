@@ -45,7 +45,9 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
         table.add_row(row.iter().map(|cell| clean(cell)));
     }
     let text = table.to_string();
-    line(&text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+    // The table pads its cells on both sides; the first column needs no margin.
+    let flush = |line: &str| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned();
+    line(&text.lines().map(|line| flush(line)).collect::<Vec<_>>().join("\n"))
 }
 
 /// Prints names and values below each other.
@@ -84,6 +86,7 @@ pub fn show(value: &Value) -> String {
         Value::String(text) if text.is_empty() => "-".into(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "-".into(),
+        Value::Object(fields) if fields.is_empty() => "-".into(),
         Value::Array(items) => items.iter().map(show).collect::<Vec<_>>().join(","),
         Value::Object(fields) => {
             fields.iter().map(|(name, value)| format!("{name}={}", show(value))).collect::<Vec<_>>().join(",")

@@ -97,7 +97,7 @@ impl Layout {
     }
 
     pub(super) fn ca_file(&self) -> PathBuf {
-        self.data_dir().join("ca.pem")
+        self.data_dir().join("keys/ca.pem")
     }
 
     pub(super) fn state_dir(&self, node: &str) -> PathBuf {
