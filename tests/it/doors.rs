@@ -42,25 +42,27 @@ async fn endpoints(api: &Api) -> Vec<Endpoint> {
 
 /// The path with an id of the right form that nothing has.
 fn nowhere(path: &str) -> String {
-    path.split('/')
-        .map(|part| {
-            let prefix = match part {
-                part if !part.starts_with('{') => return part.to_owned(),
-                part if part.contains("allocation") => "al",
-                part if part.contains("node") => "nd",
-                part if part.contains("slot") || part == "{sid}" => "sl",
-                part if part.contains("operation") || part.contains("task") || part == "{run}" => "op",
-                part if part.contains("sku") => "ku",
-                part if part.contains("key") => "sk",
-                part if part.contains("token") => "bt",
-                part if part.contains("session") => "se",
-                part if part.contains("user") => "us",
-                _ => "zz",
-            };
-            format!("{prefix}_{}", "0".repeat(26))
-        })
-        .collect::<Vec<_>>()
-        .join("/")
+    let parts: Vec<&str> = path.split('/').collect();
+    let fill = |at: usize| {
+        // `{id}` is of the noun before it.
+        let prefix = match if parts[at] == "{id}" { parts[at - 1] } else { parts[at] } {
+            _ if !parts[at].starts_with('{') => return parts[at].to_owned(),
+            part if part.contains("allocation") => "al",
+            part if part.contains("node") => "nd",
+            part if part.contains("slot") || part == "{sid}" => "sl",
+            part if part.contains("operation") || part.contains("task") || part == "{run}" => "op",
+            part if part.contains("sku") => "ku",
+            part if part.contains("key") => "sk",
+            part if part.contains("token") => "bt",
+            part if part.contains("session") && path.contains("/account/") => "lo",
+            part if part.contains("session") => "se",
+            part if part.contains("audit") => "ev",
+            part if part.contains("user") => "us",
+            _ => "zz",
+        };
+        format!("{prefix}_{}", "0".repeat(26))
+    };
+    (0..parts.len()).map(fill).collect::<Vec<_>>().join("/")
 }
 
 async fn both_doors(world: &World) -> [(Api, Api); 2] {
