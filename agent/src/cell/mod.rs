@@ -24,6 +24,7 @@ mod input;
 mod poll;
 mod pty;
 pub mod record;
+mod rights;
 mod ring;
 mod seccomp;
 mod session;

@@ -4,6 +4,7 @@ use super::CellError;
 use super::config::{CellConfig, Isolation};
 use super::daemon::Cell;
 use super::record::StatusDir;
+use super::rights;
 use super::spawn::Spawner;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
@@ -64,6 +65,9 @@ fn begin(config: CellConfig) -> Result<Cell, CellError> {
     let status = StatusDir::new(inherit(config.status_fd));
     // Before this process hides itself: it reads its own files in /proc to make the namespace.
     let spawner = Spawner::new(&config)?;
+    if config.isolation != Isolation::None {
+        rights::keep_few().map_err(|source| CellError::io("give up rights", source))?;
+    }
     // SAFETY: plain calls; the one string is static.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0);

@@ -154,7 +154,8 @@ fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&st
     let log = File::options().append(true).create(true).open(places.cell(record.allocation).join("cell.log"));
     let log = log.doing("open the cell's log")?;
     let work: Vec<OwnedFd> = groups.work.into_iter().map(OwnedFd::from).collect();
-    let mut config = cell_config(half, wanted, &record)?;
+    let image = shape.as_ref().and_then(|shape| shape.image.clone()).unwrap_or_else(|| "/".into());
+    let mut config = cell_config(half, wanted, &record, &image)?;
     config.listener_fd = listener.as_raw_fd();
     config.status_fd = status.as_raw_fd();
     config.ready_fd = Some(ready_write.as_raw_fd());
@@ -315,7 +316,7 @@ impl Record {
     }
 }
 
-fn cell_config(half: &Half, wanted: &CreateCell, record: &Record) -> Result<CellConfig, Fault> {
+fn cell_config(half: &Half, wanted: &CreateCell, record: &Record, root: &Path) -> Result<CellConfig, Fault> {
     let cell = &wanted.cell;
     let mut env: BTreeMap<String, String> = half.config.settings.env.clone();
     let paths = half.config.settings.path.iter().map(|path| path.to_string_lossy().into_owned());
@@ -346,7 +347,7 @@ fn cell_config(half: &Half, wanted: &CreateCell, record: &Record) -> Result<Cell
         status_fd: -1,
         ready_fd: None,
         peer_uids: peers,
-        user: user(record)?,
+        user: user(record, root)?,
         env,
         command: cell.command.clone(),
         max_runtime_s: cell.max_runtime_s,
@@ -362,8 +363,8 @@ fn cell_config(half: &Half, wanted: &CreateCell, record: &Record) -> Result<Cell
     })
 }
 
-fn user(record: &Record) -> Result<CellUser, Fault> {
-    let shell = PathBuf::from(etc_files::shell());
+fn user(record: &Record, root: &Path) -> Result<CellUser, Fault> {
+    let shell = PathBuf::from(etc_files::shell(root));
     if record.level != Level::None {
         return Ok(CellUser { uid: USER_ID, gid: USER_ID, name: USER.into(), home: HOME.into(), shell });
     }

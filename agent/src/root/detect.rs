@@ -5,6 +5,7 @@ use super::config::RootConfig;
 use super::words::Level;
 use super::{home, keys, net};
 use nix::libc;
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -126,11 +127,17 @@ pub fn user_namespaces_forbidden() -> Option<String> {
 
 /// Unshares in a child that does nothing else; safe in a process with threads.
 fn trial() -> Option<String> {
-    // SAFETY: the child calls unshare and _exit only, neither of which takes a lock.
+    // SAFETY: the child makes plain system calls only, none of which takes a lock.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => {
-            let spaces = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
-            let code = unshare(spaces).map_or_else(|errno| errno as i32, |()| 0);
+            // One after the other, and then used: AppArmor may let the first pass and empty it of its rights.
+            let tried = unshare(CloneFlags::CLONE_NEWUSER)
+                .and_then(|()| unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET))
+                .and_then(|()| {
+                    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+                    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
+                });
+            let code = tried.map_or_else(|errno| errno as i32, |()| 0);
             // SAFETY: ends the child without running what belongs to the parent.
             unsafe { libc::_exit(code) }
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
 /// Account of every cell's payloads.
 pub(super) const USER: &str = "muster";
@@ -39,9 +40,9 @@ pub(super) const SECRET: [&str; 24] = [
 ];
 
 /// Files with our own text: path below the root, text.
-pub(super) fn own(name: &str, way_out: bool) -> Vec<(&'static str, String)> {
+pub(super) fn own(name: &str, root: &Path, way_out: bool) -> Vec<(&'static str, String)> {
     vec![
-        ("etc/passwd", passwd()),
+        ("etc/passwd", passwd(shell(root))),
         ("etc/group", group()),
         ("etc/hostname", format!("{name}\n")),
         ("etc/hosts", format!("127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost ip6-localhost ip6-loopback\n")),
@@ -49,13 +50,12 @@ pub(super) fn own(name: &str, way_out: bool) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn passwd() -> String {
+fn passwd(shell: &str) -> String {
     format!(
         "root:x:0:0:root:/root:/usr/sbin/nologin\n\
          sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n\
-         {USER}:x:{USER_ID}:{USER_ID}:{USER}:{HOME}:{}\n\
-         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-        shell()
+         {USER}:x:{USER_ID}:{USER_ID}:{USER}:{HOME}:{shell}\n\
+         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     )
 }
 
@@ -64,9 +64,11 @@ fn group() -> String {
     format!("root:x:0:\n{USER}:x:{USER_ID}:\nnogroup:x:65534:\n")
 }
 
-/// Login shell of the account.
-pub(super) fn shell() -> &'static str {
-    if fs::exists("/bin/bash").unwrap_or(false) { "/bin/bash" } else { "/bin/sh" }
+/// Login shell of the account, from a root's own programs.
+pub(super) fn shell(root: &Path) -> &'static str {
+    // Not followed beyond the root: an image's link would be looked up on the node.
+    let has = |path: &str| fs::symlink_metadata(root.join(path)).is_ok();
+    if has("bin/bash") || has("usr/bin/bash") { "/bin/bash" } else { "/bin/sh" }
 }
 
 /// Name servers of the node that a cell can reach: none on the node itself.
@@ -120,6 +122,6 @@ mod tests {
     #[test]
     fn there_is_no_group_tty() {
         assert!(!group().contains("tty"));
-        assert!(passwd().contains("muster:x:1000:1000:"));
+        assert!(passwd("/bin/sh").contains("muster:x:1000:1000:"));
     }
 }

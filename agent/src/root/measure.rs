@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Names in a receipt's line; more are only counted.
 const NAMES: usize = 12;
+/// Characters of a name that are shown.
+const NAME_LONG: usize = 80;
 /// Time for counting one tree.
 const COUNTING: Duration = Duration::from_secs(5);
 
@@ -202,9 +204,15 @@ pub(super) fn count(dir: &File) -> Count {
     count
 }
 
+/// Tenants choose these names: no control characters, and not too long for a receipt.
+fn plain(name: &str) -> String {
+    let cut: String = name.chars().take(NAME_LONG).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if cut.len() < name.len() { cut + "…" } else { cut }
+}
+
 /// A few names and how many more there are.
 pub(super) fn listed(names: &[String], all: u64) -> String {
-    let shown: Vec<&str> = names.iter().take(NAMES).map(String::as_str).collect();
+    let shown: Vec<String> = names.iter().take(NAMES).map(|name| plain(name)).collect();
     match all.saturating_sub(shown.len() as u64) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -232,5 +240,7 @@ mod tests {
         let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
         assert!(listed(&names, 30).ends_with("and 18 more"));
         assert_eq!(listed(&names[..2], 2), "0, 1");
+        assert_eq!(listed(&["a\x1b[2J\n".into()], 1), "a?[2J?");
+        assert_eq!(listed(&["é".repeat(500)], 1), format!("{}…", "é".repeat(80)));
     }
 }

@@ -143,7 +143,9 @@ fn cover_secrets(shape: &Shape) -> Result<(), Fault> {
 
 fn own_files(shape: &Shape) -> Result<(), Fault> {
     let root = &shape.point;
-    for (path, text) in etc_files::own(&shape.host_name, shape.way_out) {
+    for (path, text) in
+        etc_files::own(&shape.host_name, shape.image.as_deref().unwrap_or(Path::new("/")), shape.way_out)
+    {
         let source = root.join(OWN).join(path.replace('/', "."));
         fs::write(&source, text).doing(format!("write {path}"))?;
         fs::set_permissions(&source, fs::Permissions::from_mode(0o644)).doing(format!("open {path}"))?;
@@ -231,6 +233,10 @@ fn driver_mount(root: &Path, extra: &CellMount) -> Result<(), Fault> {
     let target = root.join(extra.target.strip_prefix("/").unwrap_or(&extra.target));
     let meta = fs::metadata(&extra.source).doing(format!("look at {}", extra.source.display()))?;
     if !target.exists() {
+        if !extra.target.starts_with("/run") {
+            let what = format!("show {} in the cell", extra.target.display());
+            return Err(Fault::new("failed", what, "there is no such path, and only below /run one can be made"));
+        }
         let made = if meta.is_dir() {
             fs::create_dir_all(&target)
         } else {
@@ -247,7 +253,8 @@ fn driver_mount(root: &Path, extra: &CellMount) -> Result<(), Fault> {
 fn kernel_files(shape: &Shape) -> Result<(), Fault> {
     let (proc, sys) = (shape.point.join("proc"), shape.point.join("sys"));
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &proc, Some("proc"), quiet, None::<&str>).doing("mount /proc")?;
+    mount(Some("proc"), &proc, Some("proc"), quiet, None::<&str>)
+        .doing("mount /proc (refused to an ordinary user where parts of the node's own /proc are covered)")?;
     for name in PROC_READ_ONLY.iter().map(|name| proc.join(name)).filter(|path| path.exists()) {
         bind(&name, &name)?;
         restrict(&name, libc::MOUNT_ATTR_RDONLY)?;

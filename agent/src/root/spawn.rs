@@ -118,16 +118,16 @@ fn become_cell(start: &Start, exe: &File, config: &OwnedFd) -> Result<std::conve
     execute(exe, config.as_raw_fd())
 }
 
-/// What PID 1 needs: to own terminals, signal payloads and map their ids. Over the payloads' user namespace it
-/// has every right as its maker; over the node's it has no more than these after the exec.
-const RIGHTS: [(&str, libc::c_ulong); 5] = [("chown", 0), ("fowner", 3), ("kill", 5), ("setgid", 6), ("setuid", 7)];
-
+/// What PID 1 starts with: to own terminals, signal payloads and map their ids (chown, fowner, kill, setgid,
+/// setuid), to make their user namespace where that takes root (`sys_admin`), and to give the last two up then
+/// (setpcap). As the maker of that namespace it has every right over it.
+const RIGHTS: [libc::c_ulong; 7] = [0, 3, 5, 6, 7, 8, 21];
 /// Setfcap, without which the root of a user namespace may not appear in one below it.
 const TO_MAP_ROOT: libc::c_ulong = 31;
 
 fn keep_few_rights(by_user: bool) -> nix::Result<()> {
     for right in 0..64 {
-        if RIGHTS.iter().any(|(_, kept)| *kept == right) || (by_user && right == TO_MAP_ROOT) {
+        if RIGHTS.contains(&right) || (by_user && right == TO_MAP_ROOT) {
             continue;
         }
         // SAFETY: plain numbers.

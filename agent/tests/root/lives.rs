@@ -48,7 +48,7 @@ fn a_cell_outlives_the_root_half() {
     assert_eq!(run(&cell, "echo still here").out, "still here\n");
     node.start_half();
     let listed = node.list();
-    assert_eq!(listed, [cell.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&cell));
     match node.ask(Request::CellAdopt { allocation: cell.allocation }) {
         Ok(Reply::Cell(info)) => assert_eq!(*info, cell),
         other => panic!("{other:?}"),

@@ -184,3 +184,39 @@ fn cells_do_not_see_one_another() {
     let uid = |cell: &CellInfo| run(cell, "cat /proc/self/uid_map").out;
     assert_ne!(uid(&one), uid(&two));
 }
+
+/// An unpacked image instead of the node's root: its programs, and no others.
+#[test]
+fn an_image_is_a_root_too() {
+    let images = tempfile::tempdir().unwrap();
+    let image = images.path().join("tiny");
+    let copy = |path: &str| {
+        let to = image.join(path.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(path, to).unwrap();
+    };
+    for program in ["/bin/sh", "/bin/cat", "/bin/ls", crate::kit::exe().to_str().unwrap()] {
+        let libraries = Command::new("ldd").arg(program).output().unwrap().stdout;
+        let libraries = String::from_utf8(libraries).unwrap();
+        libraries.split_whitespace().filter(|word| word.starts_with('/')).for_each(copy);
+        if program.starts_with("/bin/") {
+            copy(program);
+        }
+    }
+    for file in ["passwd", "group", "hostname", "hosts", "resolv.conf", "shadow"] {
+        fs::create_dir_all(image.join("etc")).unwrap();
+        fs::write(image.join("etc").join(file), "of the image\n").unwrap();
+    }
+    let node = Node::start_with(&format!("[cell]\nimage_dir = {:?}", images.path()));
+    let mut wanted = wanted();
+    wanted.cell.image = muster_protocol::desired::Image::Rootfs { path: image.to_str().unwrap().into() };
+    let cell = node.create(wanted);
+    let ran = run(&cell, "ls /bin; cat /etc/hostname; cat /etc/shadow; echo x > /bin/x; echo x > ~/x && cat ~/x");
+    assert_eq!(ran.out, "cat\nls\nsh\nmy-cell\nx\n", "{ran:?}");
+    let outside = Node::start_with(&format!("[cell]\nimage_dir = {:?}", images.path()));
+    let mut foreign = crate::kit::wanted();
+    foreign.cell.image =
+        muster_protocol::desired::Image::Rootfs { path: format!("{}/tiny/../../", images.path().display()) };
+    let refused = outside.ask(muster_agent::root::Request::CellCreate(Box::new(foreign))).unwrap_err();
+    assert!(refused.to_string().contains("outside of the image directory"), "{refused}");
+}
