@@ -76,7 +76,7 @@ impl Product {
     fn body(&self, gpus: u64) -> Value {
         let name = if gpus > 1 { format!("{}-x{gpus}", self.name()) } else { self.name() };
         json!({
-            "name": name, "kind": self.kind, "gpu_model": self.model, "mig_profile": self.profile, "gpus": gpus,
+            "name": name, "kind": self.kind, "gpu_model": self.model, "profile": self.profile, "gpus": gpus,
             "cpu_milli": 1000 * gpus.max(1), "memory_bytes": GIB, "disk_bytes": 2 * GIB, "pids": 512,
         })
     }
