@@ -183,3 +183,55 @@ fn the_batch_log_is_there_after_the_end() {
     let wanted: String = (1..=30_000).map(|n| format!("{n}\n")).collect();
     assert_eq!(String::from_utf8(text).unwrap(), wanted);
 }
+
+#[test]
+fn many_are_built_and_ended_at_once() {
+    let node = Node::start();
+    let wanted: Vec<CreateCell> = (0..12).map(|_| wanted()).collect();
+    let ask = |wanted: &CreateCell| node.send(Request::CellCreate(Box::new(wanted.clone())));
+    // Each is asked for twice, as after a lost answer.
+    let waiting: Vec<_> = wanted.iter().chain(&wanted).map(ask).collect();
+    let cells: Vec<CellInfo> = waiting
+        .into_iter()
+        .map(|answer| match answer.blocking_recv().unwrap() {
+            Reply::Cell(info) => *info,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(cells[..12], cells[12..]);
+    let maps: std::collections::BTreeSet<String> =
+        cells[..12].iter().map(|cell| run(cell, "cat /proc/self/uid_map; ip -4 -o address show eth0").out).collect();
+    assert_eq!(maps.len(), 12);
+    let end = |cell: &CellInfo| {
+        node.send(Request::CellEnd { allocation: cell.allocation, reason: "released".into(), grace_ms: 100 })
+    };
+    let waiting: Vec<_> = cells.iter().map(end).collect();
+    for answer in waiting {
+        let ended = answer.blocking_recv().unwrap();
+        assert!(matches!(&ended, Reply::Ended { receipt, .. } if receipt.clean), "{ended:?}");
+    }
+    assert_eq!(node.traces(), Vec::<String>::new());
+}
+
+/// Kills the half with its worker at many points of an end.
+#[test]
+fn an_end_that_is_broken_off_is_finished_by_the_next() {
+    let mut node = Node::start();
+    for round in 0..8 {
+        let cell = node.create(wanted());
+        run(&cell, "echo x > ~/x; (setsid sleep 1000 &)");
+        let before: Vec<i32> = children(node.half_pid());
+        let end = Request::CellEnd { allocation: cell.allocation, reason: "released".into(), grace_ms: 50 };
+        let waiting = node.send(end);
+        std::thread::sleep(Duration::from_millis(15 * round));
+        let started: Vec<i32> = children(node.half_pid()).into_iter().filter(|pid| !before.contains(pid)).collect();
+        node.kill_half();
+        started.iter().for_each(|pid| kill_9(*pid));
+        wait_for("they are gone", || !started.iter().any(|pid| is_alive(*pid)));
+        let _ = waiting.blocking_recv();
+        node.start_half();
+        let receipt = node.end(cell.allocation, 0);
+        assert!(receipt.clean, "{receipt:?}");
+        assert_eq!(node.traces(), Vec::<String>::new(), "round {round}");
+    }
+}
