@@ -11,6 +11,7 @@ use muster_protocol::session::{
 };
 use muster_protocol::{Frame, Kind};
 use nix::sys::signal::Signal;
+use std::time::Duration;
 
 /// Longest name of a session.
 const NAME_MAX: usize = 64;
@@ -142,7 +143,8 @@ impl Cell {
         };
         conn.role = Role::Viewer { session: key };
         conn.send(&self.poll, Kind::SessionAttached, &attached);
-        session.viewers.push(Viewer::new(id, read_only, offset, session.input.taken()));
+        let stall = Duration::from_millis(self.config.stall_ms);
+        session.viewers.push(Viewer::new(id, read_only, offset, session.input.taken(), stall));
     }
 
     /// A frame of a viewer; the error is why it may not go on.

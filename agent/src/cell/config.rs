@@ -19,6 +19,8 @@ use std::path::PathBuf;
 
 /// Cap of the document, in bytes.
 pub const CONFIG_MAX: u64 = 4 << 20;
+/// Usual value of [`CellConfig::stall_ms`].
+pub const STALL_MS: u64 = 60_000;
 /// Name of the exit record in the status directory.
 pub const EXIT_RECORD: &str = "exit.json";
 /// Name of the batch command's kept output in the status directory.
@@ -58,6 +60,9 @@ pub struct CellConfig {
     /// The SSH entry; absent: tunnels are refused with `no_ssh`.
     #[serde(default)]
     pub ssh: Option<SshEntry>,
+    /// A viewer that takes no output for so long, while there is some, is detached, ms.
+    #[serde(default = "default_stall_ms")]
+    pub stall_ms: u64,
     /// How payloads are walled off from PID 1.
     #[serde(default)]
     pub payload: Payload,
@@ -100,6 +105,10 @@ pub struct SshEntry {
     /// The server's binary.
     #[serde(default = "default_sshd")]
     pub sshd: PathBuf,
+}
+
+fn default_stall_ms() -> u64 {
+    STALL_MS
 }
 
 fn default_sshd() -> PathBuf {

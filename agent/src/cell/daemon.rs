@@ -10,6 +10,7 @@ use super::session::{Session, SessionKind};
 use super::spawn::Spawner;
 use super::trim;
 use muster_protocol::Kind;
+use muster_protocol::limits::CELL_SESSIONS_MAX;
 use muster_protocol::session::SessionError;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
@@ -20,6 +21,10 @@ use std::time::{Duration, Instant};
 
 /// Bytes read at once; only the pages that are used count.
 const SCRATCH: usize = 64 << 10;
+/// Output that all rings of a cell keep together, in bytes.
+const RINGS_MAX: usize = 128 << 20;
+/// A ring up to this size is never the reason that all are too large.
+const RING_MAX_EACH: usize = RINGS_MAX / (2 * CELL_SESSIONS_MAX);
 /// Reads of one connection before the others have their turn.
 const READS_PER_WAKE: usize = 4;
 
@@ -175,6 +180,20 @@ impl Cell {
             // A full disk costs the log, not the program.
             let _ = self.status.log(&session.ring, bytes);
         }
+        if session.ring.len() > RING_MAX_EACH {
+            self.bound_rings();
+        }
+    }
+
+    /// Rings are PID 1's memory and not the tenant's: all together they are bounded too. The largest that
+    /// nobody looks at forgets its older half.
+    fn bound_rings(&mut self) {
+        while self.sessions.values().map(|session| session.ring.len()).sum::<usize>() > RINGS_MAX {
+            let largest =
+                self.sessions.values_mut().max_by_key(|session| (session.viewers.is_empty(), session.ring.len()));
+            let Some(session) = largest else { return };
+            session.ring.keep_last(session.ring.len() / 2);
+        }
     }
 
     fn write_session(&mut self, key: u32) {
@@ -328,7 +347,7 @@ impl Cell {
             stalled.extend(stalls.map(|viewer| viewer.conn));
         }
         for id in stalled {
-            self.refuse(id, "stalled", "nothing was taken for a minute; the session lives on");
+            self.refuse(id, "stalled", "its output was not taken for too long; the session lives on");
         }
         self.sessions.retain(|_, session| !session.is_forgotten(now));
         let due = |session: &Session| session.deadline().is_some_and(|at| at <= now);

@@ -118,6 +118,13 @@ impl Ring {
         two_slices(&self.bytes, self.bytes.len() - len, len)
     }
 
+    /// Forgets all but the last `count` bytes.
+    pub(super) fn keep_last(&mut self, count: usize) {
+        self.forget(self.bytes.len().saturating_sub(count));
+        self.trim_runs();
+        self.bytes.shrink_to_fit();
+    }
+
     /// Gives back memory that the output does not fill.
     pub(super) fn shrink(&mut self) {
         self.bytes.shrink_to_fit();

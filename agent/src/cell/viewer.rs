@@ -4,8 +4,6 @@ use super::ring::{Piece, Ring};
 use muster_protocol::limits::{SESSION_CREDIT, SESSION_DATA_MAX};
 use std::time::{Duration, Instant};
 
-/// A viewer that takes nothing for so long is detached.
-pub(super) const STALL: Duration = Duration::from_secs(60);
 /// Unsent output at which the one writer stops the program.
 const BACKLOG_HIGH: u64 = 32 << 10;
 /// Untold stdin at which an acknowledgement is sent by itself.
@@ -22,6 +20,8 @@ pub(super) struct Viewer {
     sent: u64,
     acked: u64,
     waits_since: Option<Instant>,
+    /// It may wait for so long.
+    stall: Duration,
     told_input: u64,
     tell_input_at: Option<Instant>,
     /// The end has been sent.
@@ -42,13 +42,14 @@ pub(super) enum Next<'a> {
 }
 
 impl Viewer {
-    pub(super) fn new(conn: u32, read_only: bool, offset: u64, input_taken: u64) -> Self {
+    pub(super) fn new(conn: u32, read_only: bool, offset: u64, input_taken: u64, stall: Duration) -> Self {
         Self {
             conn,
             read_only,
             sent: offset,
             acked: offset,
             waits_since: None,
+            stall,
             told_input: input_taken,
             tell_input_at: None,
             told_exit: false,
@@ -98,7 +99,7 @@ impl Viewer {
 
     /// When it is to be detached for taking nothing.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
-        self.waits_since.map(|since| since + STALL)
+        self.waits_since.map(|since| since + self.stall)
     }
 
     /// The program's side has taken stdin up to `taken`.
@@ -133,6 +134,8 @@ mod tests {
     use super::super::ring::Source;
     use super::*;
 
+    const STALL: Duration = Duration::from_secs(60);
+
     fn ring_of(len: usize) -> Ring {
         let mut ring = Ring::new(256 << 10);
         ring.push(Source::Out, &vec![b'x'; len]);
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn never_more_in_flight_than_the_credit() {
         let ring = ring_of(200 << 10);
-        let mut viewer = Viewer::new(1, false, 0, 0);
+        let mut viewer = Viewer::new(1, false, 0, 0, STALL);
         while let Next::Output(at, piece) = viewer.next(&ring) {
             viewer.sent(at + piece.len() as u64);
         }
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn a_gap_is_announced_and_then_over() {
         let mut ring = ring_of(200 << 10);
-        let mut viewer = Viewer::new(1, true, 0, 0);
+        let mut viewer = Viewer::new(1, true, 0, 0, STALL);
         ring.push(Source::Out, &vec![b'y'; 100 << 10]);
         assert_eq!(viewer.next(&ring), Next::Skipped { from: 0, to: ring.start() });
         assert!(!viewer.holds_back(&ring));
@@ -169,7 +172,7 @@ mod tests {
     #[test]
     fn acknowledgements_of_stdin_travel_with_output_or_after_a_while() {
         let now = Instant::now();
-        let mut viewer = Viewer::new(1, false, 0, 0);
+        let mut viewer = Viewer::new(1, false, 0, 0, STALL);
         assert_eq!(viewer.take_input_ack(0, true, now), None);
         viewer.input_taken(1, now);
         assert_eq!(viewer.take_input_ack(1, false, now), None);
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn only_waiting_without_progress_stalls() {
         let now = Instant::now();
-        let mut viewer = Viewer::new(1, false, 0, 0);
+        let mut viewer = Viewer::new(1, false, 0, 0, STALL);
         viewer.note_waiting(true, now);
         viewer.note_waiting(true, now + STALL / 2);
         assert_eq!(viewer.stalls_at(), Some(now + STALL));

@@ -13,7 +13,7 @@ use super::spawn::{self, NOFILE, Start};
 use super::state::{Phase, Places, Record, boot_id, private_dir, start_time};
 use super::words::{CellInfo, CreateCell, DEVICES_MAX, Level};
 use super::{cgroup, home, keys, measure, net, release};
-use crate::cell::config::{CellConfig, CellUser, IdMap, Isolation, Payload, SshEntry};
+use crate::cell::config::{CellConfig, CellUser, IdMap, Isolation, Payload, STALL_MS, SshEntry};
 use muster_protocol::desired::Image;
 use muster_protocol::ids::{AllocationId, NodeId};
 use std::cmp::Ordering;
@@ -352,6 +352,7 @@ fn cell_config(half: &Half, wanted: &CreateCell, record: &Record, root: &Path) -
         command: cell.command.clone(),
         max_runtime_s: cell.max_runtime_s,
         ssh,
+        stall_ms: STALL_MS,
         payload: Payload {
             uid_map: maps.clone(),
             gid_map: maps,

@@ -1,6 +1,6 @@
 //! Starts real cells without a root half (isolation `none`) and talks to them as an agent does.
 
-use muster_agent::cell::config::{CellConfig, CellUser, Isolation, Payload};
+use muster_agent::cell::config::{CellConfig, CellUser, Isolation, Payload, STALL_MS};
 use muster_protocol::cell::{CellEnd, CellStatus, CellWatch};
 use muster_protocol::session::{SessionAck, SessionAttach, SessionAttached, SessionError, SessionExit, SessionSkipped};
 use muster_protocol::{Frame, FrameDecoder, Kind, frame};
@@ -58,6 +58,7 @@ impl TestCell {
             command: None,
             max_runtime_s: None,
             ssh: None,
+            stall_ms: STALL_MS,
             payload: Payload { seccomp: true, ..Payload::default() },
         };
         change(&mut config);

@@ -3,5 +3,6 @@
 mod batch;
 mod commands;
 mod doors;
+mod golden;
 mod kit;
 mod terminals;

@@ -145,6 +145,25 @@ fn a_viewer_without_acks_gets_its_credit_and_the_program_waits() {
 }
 
 #[test]
+fn a_viewer_that_takes_nothing_is_detached_and_the_program_runs_on() {
+    let cell = TestCell::start_with(|config| config.stall_ms = 300);
+    let script = "stty raw; seq 1 300000; echo done > $HOME/done; read x";
+    let mut shell = cell.attach(&command("se_1", true, &["bash", "-c", script]));
+    shell.acks = false;
+    match shell.until_last() {
+        Last::Error(error) => assert_eq!(error.code, "stalled"),
+        other => panic!("{other:?}"),
+    }
+    let mut back = cell.attach(&again("se_1", Some(shell.at)));
+    back.expect("\n300000");
+    // One who takes everything may look for as long as it likes.
+    back.until_input_acked(0);
+    back.type_(b"\n");
+    assert_eq!(back.until_exit().code, 0);
+    assert!(cell.status_dir().join("done").exists());
+}
+
+#[test]
 fn what_the_ring_lost_is_announced() {
     let cell = TestCell::start();
     let total = 3 * SESSION_RING_MAX / 2;
