@@ -11,7 +11,6 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes of a door and their document.
-#[must_use]
 pub fn routes(door: Door) -> (Router<App>, OpenApi) {
     let title = match door {
         Door::Console => "Muster console API",

@@ -78,6 +78,9 @@ fn health_metrics_and_documents_are_where_they_belong() {
         let scraped = get(&world.operator, "/metrics", &[("authorization", "Bearer scrape me")]).await;
         assert_eq!(scraped.status, 200);
         assert!(scraped.text.ends_with("# EOF\n"));
+        assert!(
+            scraped.text.contains(r#"coordinator_http_requests_total{door="console",method="GET",status="200"} 3"#)
+        );
         let root = world.operator_bearer().await;
         assert_eq!(get(&world.operator, "/metrics", &[("authorization", &root)]).await.status, 200);
         let given = "co_01m83wpv5cfr08amet1wgq24ty";

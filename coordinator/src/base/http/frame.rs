@@ -15,6 +15,7 @@ use muster_protocol::ids::CorrelationId;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
@@ -90,7 +91,8 @@ async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Re
         public_url: frame.public_url.clone(),
         source_ip: peer,
     });
-    let line = format!("{} {}", request.method(), request.uri().path());
+    let (method, line) = (request.method().clone(), format!("{} {}", request.method(), request.uri().path()));
+    let began = Instant::now();
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
     let id = correlation_id.to_string();
@@ -108,6 +110,14 @@ async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Re
                 response.headers_mut().append(name, value.clone());
             }
         }
+    }
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    frame.app.metrics.answered(frame.door.as_str(), &method, status, took);
+    // What changes something is logged, so that one id leads from the request to the node's own log.
+    if method.is_safe() {
+        tracing::debug!(correlation_id = %id, door = frame.door.as_str(), status, ms = took.as_millis(), "{line}");
+    } else {
+        tracing::info!(correlation_id = %id, door = frame.door.as_str(), status, ms = took.as_millis(), "{line}");
     }
     secure(response.headers_mut(), frame.tls);
     if let Ok(value) = HeaderValue::from_str(&id) {
