@@ -9,7 +9,7 @@ use crate::api::Client;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -21,9 +21,10 @@ const GIB: u64 = 1 << 30;
 pub(super) async fn run(layout: &Layout, client: &mut Client, nodes: &[DemoNode]) -> Result<Vec<String>> {
     let mut wanted = BTreeSet::new();
     for node in nodes {
-        for slot in slots_of(client, &node.node_id(layout)?).await? {
-            wanted.insert(Product::of(&slot));
-        }
+        let id = node.node_id(layout)?;
+        let slots = slots_of(client, &id).await?;
+        let models = models_of(client, &id).await?;
+        wanted.extend(slots.iter().map(|slot| Product::of(slot, &models)));
     }
     let on_sale = put_on_sale(client, wanted).await?;
     Door::console(layout)?.sign_up().await?;
@@ -50,6 +51,14 @@ async fn slots_of(client: &mut Client, node: &str) -> Result<Vec<Value>> {
     }
 }
 
+/// Models of a node's GPUs, by UUID.
+async fn models_of(client: &mut Client, node: &str) -> Result<BTreeMap<String, String>> {
+    let node = client.get(&format!("/api/v1/admin/nodes/{node}")).await?;
+    let gpus = node["gpus"].as_array().map_or(&[][..], Vec::as_slice);
+    let pair = |gpu: &Value| Some((gpu["uuid"].as_str()?.to_owned(), gpu["model"].as_str()?.to_owned()));
+    Ok(gpus.iter().filter_map(pair).collect())
+}
+
 /// What is made of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Product {
@@ -59,9 +68,13 @@ struct Product {
 }
 
 impl Product {
-    fn of(slot: &Value) -> Self {
+    fn of(slot: &Value, models: &BTreeMap<String, String>) -> Self {
         let text = |name: &str| slot[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        Self { kind: text("kind").unwrap_or_default(), model: text("gpu_model"), profile: text("profile") }
+        Self {
+            kind: text("kind").unwrap_or_default(),
+            model: text("gpu_uuid").and_then(|uuid| models.get(&uuid).cloned()),
+            profile: text("profile"),
+        }
     }
 
     /// `h100`, `a100-80`, `mig-1g.10gb`, `cpu`.
