@@ -124,7 +124,7 @@ async fn bad_tokens_are_refused_with_their_reason() {
     assert!(Machine::default().enroll(&quic, &good).status.success());
 
     let machine = Machine::default();
-    assert_refused(&machine, "no.token.atall", &machine.enroll(&quic, "no.token.atall"), "token");
+    assert_refused(&machine, "no.hushhush.atall", &machine.enroll(&quic, "no.hushhush.atall"), "token");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn launch_use_release() {
     assert_eq!(seen, "1\nmuster\nfirst");
 
     let receipt = release(&user, &operator, &id).await;
-    assert_eq!(receipt["details"]["clean"], true, "{receipt:#}");
+    assert_eq!(receipt["after"]["clean"], true, "{receipt:#}");
     let _ =
         eventually("the slot is free", async || (slots(&operator, &node, "free").await.len() == 8).then_some(())).await;
     let again = user.post(&format!("/api/v1/allocations/{id}/release"), json!({})).await;

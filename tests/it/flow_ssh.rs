@@ -41,7 +41,7 @@ async fn a_plain_ssh_line_lands_in_the_cell() {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!((out.as_ref(), output.status.code()), ("muster\nbox\n", Some(3)), "{err}");
 
-    let via_cli = cli.run(&["ssh", id, "-i", &key.display().to_string(), "--", "id", "-un"]);
+    let via_cli = cli.run(&["ssh", id, "--", "-i", &key.display().to_string(), "id", "-un"]);
     assert_eq!((via_cli.code, via_cli.out.as_str()), (0, "muster\n"), "{}", via_cli.err);
 }
 
@@ -64,7 +64,7 @@ async fn a_batch_allocation_runs_and_releases_itself() {
     let id = accepted["allocation_ids"][0].as_str().expect("an id");
     let done = in_state(&user, id, &["released"]).await;
     assert_eq!(done["exit_code"], 5, "{done:#}");
-    assert_eq!(receipt(&operator, id).await["details"]["clean"], true);
+    assert_eq!(receipt(&operator, id).await["after"]["clean"], true);
     let logs = cli.run(&["logs", id]).ok();
     assert!(logs.contains("out me") && logs.contains("err"), "{logs}");
 }

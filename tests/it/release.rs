@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 fn step<'a>(receipt: &'a Value, name: &str) -> &'a Value {
-    let steps = receipt["details"]["steps"].as_array().expect("steps");
+    let steps = receipt["after"]["steps"].as_array().expect("steps");
     steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("no step {name}: {receipt:#}"))
 }
 
@@ -24,7 +24,7 @@ async fn planted_leftovers_are_gone_and_listed() {
                  echo x > /tmp/left; echo x > /dev/shm/left; echo x > ~/left; ipcmk -M 4096 >/dev/null; ipcs -m | grep -c 0x; echo planted";
     assert!(terminal.run(plant).await.contains("1\nplanted"));
     let receipt = release(&user, &operator, &id).await;
-    let details = &receipt["details"];
+    let details = &receipt["after"];
     assert_eq!(details["clean"], true, "{receipt:#}");
     assert!(details["processes_killed"].as_u64() >= Some(4), "{receipt:#}");
     assert!(details["files_removed"].as_u64() >= Some(3), "{receipt:#}");
@@ -51,7 +51,7 @@ async fn a_sticky_gpu_handle_quarantines_the_slot() {
     terminal.type_in("simgpu-use --memory 1073741824 --seconds 1000 & sleep 0.5; simgpu-smi\n").await;
     terminal.until("1024").await;
     let receipt = release(&user, &operator, &id).await;
-    assert_eq!(receipt["details"]["clean"], false, "{receipt:#}");
+    assert_eq!(receipt["after"]["clean"], false, "{receipt:#}");
     eventually("the slot has a hold", async || {
         let list = operator.get(&format!("/api/v1/admin/nodes/{node}/slots")).await.ok();
         let slot = list["items"].as_array()?.iter().find(|slot| slot["gpu_uuid"] == gpu.as_str())?.clone();

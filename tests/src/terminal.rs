@@ -31,6 +31,8 @@ pub struct Terminal {
     pub output: Vec<u8>,
     /// Offset behind the last byte of `output`.
     pub offset: u64,
+    /// Stdin sent since the session began, what the session had taken at this attach included.
+    pub sent: u64,
     /// `input` of the last ack.
     pub acked: u64,
     /// Control frames that came, besides acks.
@@ -57,12 +59,16 @@ impl Terminal {
         Ok(tokio_tungstenite::connect_async(request).await?.0)
     }
 
-    /// Mints a token and opens a new session.
+    /// Mints a token and opens a new session with a plain shell in it: no prompt, no echo, no line editor.
     ///
     /// # Panics
     /// If it does not open.
     pub async fn open(api: &Api, allocation: &str) -> Self {
-        Self::attach(api, allocation, json!({"cols": 80, "rows": 24})).await
+        let mut terminal = Self::attach(api, allocation, json!({"cols": 80, "rows": 24})).await;
+        terminal.type_in("exec env PS1= sh -c 'stty -echo; echo rea\"\"dy; exec sh -i'\n").await;
+        terminal.until("ready\r\n").await;
+        terminal.output.clear();
+        terminal
     }
 
     /// Comes back to this session, from where this attach got to.
@@ -98,10 +104,11 @@ impl Terminal {
         let mut socket = Self::dial(api.base(), &format!("/ws/terminal/{allocation}"), &[]).await.expect("a WebSocket");
         socket.send(Ws::text(first.to_string())).await.expect("the first frame goes out");
         let (output, controls) = (Vec::new(), Vec::new());
-        let mut terminal = Self { socket, ready: Value::Null, output, offset: 0, acked: 0, controls };
+        let mut terminal = Self { socket, ready: Value::Null, output, offset: 0, sent: 0, acked: 0, controls };
         match terminal.next().await {
             Message::Control(ready) if ready["t"] == "session_ready" => {
                 terminal.offset = ready["offset"].as_u64().expect("an offset");
+                terminal.sent = ready["input_offset"].as_u64().expect("an offset");
                 terminal.ready = ready;
                 Ok(terminal)
             }
@@ -173,6 +180,7 @@ impl Terminal {
     /// # Errors
     /// If it is.
     pub async fn try_type_in(&mut self, text: impl AsRef<[u8]>) -> Result<(), tungstenite::Error> {
+        self.sent += text.as_ref().len() as u64;
         self.socket.send(Ws::binary(text.as_ref().to_vec())).await
     }
 
@@ -194,8 +202,7 @@ impl Terminal {
         self.type_in(format!("{line}; printf '\\n<%s>' {mark}\n")).await;
         let text = self.until(&format!("\n<{mark}>")).await;
         let end = text.rfind(&format!("<{mark}>")).unwrap_or(text.len());
-        let start = text.find('\n').map_or(0, |at| at + 1);
-        text[start.min(end)..end].replace('\r', "").trim_end_matches('\n').to_owned()
+        text[..end].replace('\r', "").trim_end_matches('\n').to_owned()
     }
 
     /// Reads to the end: the exit code, if one was said, and the close code.

@@ -18,7 +18,8 @@ use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// `muster-agent cell --config-fd N [--state-dir DIR]`, with the arguments after `cell`.
+/// `muster-agent cell --config-fd N [--allocation AL] [--state-dir DIR]`, with the arguments after `cell`. Only
+/// the descriptor counts: the rest is for people who look at `ps`.
 ///
 /// Does not return before the cell has ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -41,7 +42,7 @@ fn config_fd(arguments: impl IntoIterator<Item = OsString>) -> Option<RawFd> {
     while let Some(argument) = arguments.next() {
         match argument.to_str()? {
             "--config-fd" => fd = Some(arguments.next()?.to_str()?.parse().ok().filter(|fd| *fd > 2)?),
-            "--state-dir" => drop(arguments.next()?),
+            "--state-dir" | "--allocation" => drop(arguments.next()?),
             _ => return None,
         }
     }

@@ -165,7 +165,7 @@ fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&st
         spawn::become_own_root()?;
     }
     step("init");
-    let start = Start { shape, level: record.level, enter: groups.init, inherit, log };
+    let start = Start { allocation: record.allocation, shape, level: record.level, enter: groups.init, inherit, log };
     let mut started = spawn::start(start, !wired)?;
     record.pid = started.pid;
     record.start_time =

@@ -7,6 +7,7 @@ use super::fault::{Doing, Fault};
 use super::mounts::{self, Shape};
 use super::net;
 use super::words::Level;
+use muster_protocol::ids::AllocationId;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
@@ -23,6 +24,8 @@ pub(super) const NOFILE: u64 = 1_048_576;
 /// What PID 1 is given, all of it open already.
 #[derive(Debug)]
 pub(super) struct Start {
+    /// Whose cell.
+    pub(super) allocation: AllocationId,
     /// Absent: no walls, level `none`.
     pub(super) shape: Option<Shape>,
     pub(super) level: Level,
@@ -115,7 +118,7 @@ fn become_cell(start: &Start, exe: &File, config: &OwnedFd) -> Result<std::conve
         // The tree belongs to id 0 only in a user namespace that an ordinary user made.
         keep_few_rights(shape.root_id == 0).doing("give up rights")?;
     }
-    execute(exe, config.as_raw_fd())
+    execute(exe, config.as_raw_fd(), start.allocation)
 }
 
 /// What PID 1 starts with: to own terminals, signal payloads and map their ids (chown, fowner, kill, setgid,
@@ -160,10 +163,11 @@ fn limits() {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, RLIM_INFINITY);
 }
 
-/// By descriptor, since the binary's path is not in the cell.
-fn execute(exe: &File, config: RawFd) -> Result<std::convert::Infallible, Fault> {
+/// By descriptor, since the binary's path is not in the cell. The allocation is for people who look at `ps`.
+fn execute(exe: &File, config: RawFd, allocation: AllocationId) -> Result<std::convert::Infallible, Fault> {
     let text = |text: &str| CString::new(text).doing("exec");
-    let arguments = [text("muster-agent")?, text("cell")?, text("--config-fd")?, text(&config.to_string())?];
+    let words = ["muster-agent", "cell", "--config-fd", &config.to_string(), "--allocation", &allocation.to_string()];
+    let arguments = words.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let environment =
         [text("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")?, text("LANG=C.UTF-8")?];
     nix::unistd::fexecve(exe, &arguments, &environment).doing("start muster-agent cell in the tree")
