@@ -37,7 +37,8 @@ async fn tokens_are_used_once_and_never_in_the_address() {
     assert_eq!(in_query.status, 400, "{}", in_query.text);
     let first = json!({"token": token});
     let mut good = Terminal::attach(&user, &id, first.clone()).await;
-    assert_eq!(good.run("echo here").await, "here");
+    good.type_in("echo he''re\n").await;
+    good.until("here\r\n").await;
     assert_eq!(close_code(Terminal::try_attach(&user, &id, first).await), 4401);
     assert_eq!(close_code(Terminal::try_attach(&user, &id, json!({"token": "garbage"})).await), 4401);
     assert_eq!(close_code(Terminal::try_attach(&user, &id, json!({"t": "ping"})).await), 4400);
