@@ -7,6 +7,7 @@ mod flow_enrol;
 mod flow_launch;
 mod flow_ssh;
 mod flow_terminal;
+mod gpus;
 mod races;
 mod release;
 mod tidy;
