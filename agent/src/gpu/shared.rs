@@ -127,6 +127,14 @@ impl Shared {
         if state.first && fresh == state.inventory {
             return;
         }
+        if state.inventory.gpu_state != fresh.gpu_state {
+            let (state, detail) = (&fresh.gpu_state, &fresh.gpu_detail);
+            if state == "ok" || state == "none" {
+                tracing::info!(state, detail, "GPUs");
+            } else {
+                tracing::warn!(state, detail, "GPUs");
+            }
+        }
         fresh.generation += 1;
         state.inventory = fresh;
         state.first = true;

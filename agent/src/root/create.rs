@@ -3,7 +3,7 @@
 
 use super::config::RootConfig;
 use super::devices;
-use super::etc_files::{self, HOME, USER, USER_ID};
+use super::etc_files::{self, HOME, PATH_AGAIN, USER, USER_ID};
 use super::fault::{Doing, Fault};
 use super::ids::{Claims, IdRange, RANGE};
 use super::mounts::Shape;
@@ -14,6 +14,7 @@ use super::state::{Phase, Places, Record, boot_id, private_dir, start_time};
 use super::words::{CellInfo, CreateCell, DEVICES_MAX, Level};
 use super::{cgroup, home, keys, measure, net, release};
 use crate::cell::config::{CellConfig, CellUser, IdMap, Isolation, Payload, STALL_MS, SshEntry};
+use crate::gpu::CellMount;
 use muster_protocol::desired::Image;
 use muster_protocol::ids::{AllocationId, NodeId};
 use std::cmp::Ordering;
@@ -316,6 +317,13 @@ impl Record {
     }
 }
 
+/// Without mounts the driver's files stand where the node keeps them.
+fn unmounted(value: &mut String, mounts: &[CellMount]) {
+    for mount in mounts {
+        *value = value.replace(&*mount.target.to_string_lossy(), &mount.source.to_string_lossy());
+    }
+}
+
 fn cell_config(half: &Half, wanted: &CreateCell, record: &Record, root: &Path) -> Result<CellConfig, Fault> {
     let cell = &wanted.cell;
     let mut env: BTreeMap<String, String> = half.config.settings.env.clone();
@@ -323,6 +331,12 @@ fn cell_config(half: &Half, wanted: &CreateCell, record: &Record, root: &Path) -
     env.insert("PATH".into(), paths.chain([PATH.to_owned()]).collect::<Vec<_>>().join(":"));
     env.extend(cell.env.clone());
     env.extend(wanted.env.clone());
+    if record.level == Level::None {
+        env.values_mut().for_each(|value| unmounted(value, &half.config.driver_mounts));
+    }
+    if let Some(path) = env.get("PATH").cloned() {
+        env.insert(PATH_AGAIN.into(), path);
+    }
     env.insert("MUSTER_ALLOCATION".into(), record.allocation.to_string());
     let ssh_dir = if record.level == Level::None { record.run_dir.join("ssh") } else { "/run/muster/ssh".into() };
     let ssh = (!record.ssh_host_key.is_empty()).then(|| SshEntry {

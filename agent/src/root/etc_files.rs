@@ -50,6 +50,11 @@ pub(super) fn own(name: &str, root: &Path, way_out: bool) -> Vec<(&'static str, 
     ]
 }
 
+/// Where a login shell finds the cell's PATH again.
+pub(super) const PATH_AGAIN: &str = "MUSTER_PATH";
+/// End of a cell's `/etc/profile`.
+pub(super) const PROFILE_END: &str = "\nif [ -n \"$MUSTER_PATH\" ]; then PATH=$MUSTER_PATH; export PATH; fi\n";
+
 fn passwd(shell: &str) -> String {
     format!(
         "root:x:0:0:root:/root:/usr/sbin/nologin\n\
@@ -117,6 +122,11 @@ mod tests {
     fn loopback_name_servers_are_left_out() {
         let text = "nameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch lan\n# x\n";
         assert_eq!(reachable(text), "nameserver 10.0.0.2\nsearch lan\n");
+    }
+
+    #[test]
+    fn login_shells_find_the_path_of_the_cell() {
+        assert!(PROFILE_END.contains(PATH_AGAIN));
     }
 
     #[test]

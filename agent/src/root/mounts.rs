@@ -158,7 +158,23 @@ fn own_files(shape: &Shape) -> Result<(), Fault> {
             Err(_) => tracing::warn!(path, "the node has no such file, so its cells have none"),
         }
     }
-    Ok(())
+    profile(root, shape.root_id)
+}
+
+/// Login shells read `/etc/profile`, which sets PATH to its own idea; ours says the cell's again after it.
+fn profile(root: &Path, root_id: u32) -> Result<(), Fault> {
+    let target = root.join("etc/profile");
+    // A link of an image would be followed into the node.
+    let plain = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_symlink());
+    if !plain(&root.join("etc")) || !plain(&target) {
+        return Ok(());
+    }
+    let Ok(text) = fs::read_to_string(&target) else { return Ok(()) };
+    let source = root.join(OWN).join("etc.profile");
+    fs::write(&source, text + etc_files::PROFILE_END).doing("write etc/profile")?;
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o644)).doing("open etc/profile")?;
+    own(&source, root_id)?;
+    bind(&source, &target)
 }
 
 /// A link of the node into /run (resolv.conf mostly) gets its target made there.
