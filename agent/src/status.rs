@@ -46,6 +46,8 @@ pub enum LinkState {
 pub struct Status {
     /// Of the `run` half.
     pub pid: u32,
+    /// Start of that process in clock ticks since boot: tells a number that was given again.
+    pub start_ticks: u64,
     /// Of the agent.
     pub version: String,
     /// Who it is.
@@ -176,6 +178,7 @@ fn collect(node: &Node) -> Status {
     let report = Arc::clone(&node.cells.report().borrow());
     Status {
         pid: std::process::id(),
+        start_ticks: start_ticks(std::process::id()).unwrap_or(0),
         version: node.host.agent_version.clone(),
         node_id: node.identity.node_id.to_string(),
         fleet_id: node.identity.fleet_id.clone(),
@@ -225,8 +228,13 @@ pub fn certificate_end(state_dir: &Path) -> Option<i64> {
 #[must_use]
 pub fn read(state_dir: &Path) -> Option<Status> {
     let status: Status = serde_json::from_slice(&std::fs::read(state_dir.join(FILE)).ok()?).ok()?;
-    let command = std::fs::read_to_string(format!("/proc/{}/comm", status.pid)).ok()?;
-    command.starts_with("muster-agent").then_some(status)
+    (start_ticks(status.pid)? == status.start_ticks).then_some(status)
+}
+
+fn start_ticks(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; the 20th word after it is the start.
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Runs `status`.
@@ -301,6 +309,12 @@ mod tests {
         assert!(board.word_due(Duration::from_secs(1)));
         board.word_kept();
         assert!(!board.word_due(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_process_is_told_by_its_start() {
+        let start = start_ticks(std::process::id()).unwrap();
+        assert!(start > 0 && start_ticks(1).unwrap() <= start);
     }
 
     #[test]

@@ -214,12 +214,22 @@ impl Drop for Agent {
 
 /// A document with one cell.
 pub(crate) fn one_cell(allocation: AllocationId, command: &str) -> String {
-    let slot = SlotId::new(1, [1; 10]);
+    format!(r#"{{"cells":[{}]}}"#, cell_line(allocation, command))
+}
+
+/// A document with some cells that only serve sessions.
+pub(crate) fn many_cells(allocations: &[AllocationId]) -> String {
+    let lines: Vec<_> = allocations.iter().map(|allocation| cell_line(*allocation, "")).collect();
+    format!(r#"{{"cells":[{}]}}"#, lines.join(","))
+}
+
+fn cell_line(allocation: AllocationId, command: &str) -> String {
+    let slot = SlotId::from_bytes(allocation.to_bytes());
     let command = if command.is_empty() { String::new() } else { format!(r#""command":["sh","-c","{command}"],"#) };
     format!(
-        r#"{{"cells":[{{"allocation":"{allocation}","name":"c","lease_epoch":1,{command}
+        r#"{{"allocation":"{allocation}","name":"c","lease_epoch":1,{command}
         "slots":[{{"id":"{slot}","kind":"cpu"}}],"image":{{"kind":"host"}},
-        "size":{{"cpu_milli":1000,"memory_bytes":268435456,"disk_bytes":268435456,"pids":100}}}}]}}"#
+        "size":{{"cpu_milli":1000,"memory_bytes":268435456,"disk_bytes":268435456,"pids":100}}}}"#
     )
 }
 

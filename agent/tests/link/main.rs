@@ -3,3 +3,4 @@
 mod double;
 mod lives;
 mod refuses;
+mod stalls;
