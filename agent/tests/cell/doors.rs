@@ -2,10 +2,11 @@
 
 use crate::kit::{ALLOCATION, Last, TestCell, again, command, terminal};
 use muster_agent::cell::config::SshEntry;
-use muster_protocol::Kind;
+use muster_protocol::cell::CellWatch;
 use muster_protocol::limits::CELL_SESSIONS_MAX;
 use muster_protocol::session::SessionAttach;
 use muster_protocol::tunnel::{TunnelOpen, TunnelRefused};
+use muster_protocol::{Frame, Kind, frame};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::process::{Command, Stdio};
@@ -30,6 +31,48 @@ fn nonsense_ends_only_its_own_connection() {
     assert!(matches!(viewer.until_last(), Last::Error(error) if error.code == "protocol_error"));
     shell.type_(b"echo still here\n");
     shell.expect("\nstill here");
+}
+
+/// Frames of any kind with any body, after any beginning, cut anywhere: one connection at most is lost.
+#[test]
+fn no_frames_whatever_hurt_a_neighbour() {
+    use proptest::prelude::*;
+    let cell = TestCell::start();
+    let mut shell = cell.attach(&command("se_neighbour", true, &["sh", "-c", "stty raw -echo; echo up; exec cat"]));
+    shell.expect("up");
+    let shell = std::cell::RefCell::new(shell);
+    let beginning = prop_oneof![
+        Just(Vec::new()),
+        Just(frame::encode(Kind::SessionAttach, &command("se_fuzz", false, &["cat"])).to_vec()),
+        Just(frame::encode(Kind::SessionAttach, &command("se_fuzz_tty", true, &["cat"])).to_vec()),
+        Just(frame::encode(Kind::CellWatch, &CellWatch { level: 1 }).to_vec()),
+    ];
+    let kinds =
+        prop::sample::select(Kind::ALL.iter().copied().filter(|kind| *kind != Kind::CellEnd).collect::<Vec<_>>());
+    let body = prop::collection::vec(prop_oneof![Just(0u8), Just(8), any::<u8>()], 0..40);
+    let frames = prop::collection::vec((kinds, body), 0..12);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&(beginning, frames, 0usize..20), |(mut bytes, frames, cut)| {
+            for (kind, body) in frames {
+                bytes.extend_from_slice(&Frame { kind, body: body.into() }.to_bytes());
+            }
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            let mut peer = cell.connect();
+            let _ = peer.stream.write_all(&bytes);
+            drop(peer);
+            let mut shell = shell.borrow_mut();
+            shell.type_(b"x");
+            while shell.output.iter().filter(|byte| **byte == b'x').count() < shell.typed as usize {
+                prop_assert_eq!(shell.step(), None);
+            }
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]
