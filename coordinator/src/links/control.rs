@@ -135,10 +135,10 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
 /// Says why there is no link, and gives the agent a moment to read it.
 async fn refuse(mut send: SendStream, code: u32, detail: &'static str) -> Result<Up, Down> {
     let refused = Refused { code: close::word(code.into()).to_owned(), detail: detail.to_owned(), retry_after_ms: 0 };
-    wire::send(&mut send, encode(Kind::Refused, &refused)).await?;
-    // Fails only if the agent is gone, and then nobody reads.
-    let _ = send.finish();
-    let _ = tokio::time::timeout(LAST_WORDS, send.stopped()).await;
+    // An agent that does not listen finds the same code in the close.
+    if wire::send(&mut send, encode(Kind::Refused, &refused)).await.is_ok() && send.finish().is_ok() {
+        let _ = tokio::time::timeout(LAST_WORDS, send.stopped()).await;
+    }
     Err(Down::Closed { code, detail })
 }
 

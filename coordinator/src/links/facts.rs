@@ -38,9 +38,10 @@ pub(super) async fn take(app: App, link: Arc<Link>) {
                 tracing::warn!(node = %link.node, "facts make no sense: {error}");
                 link.connection.close(close::PROTOCOL_ERROR.into(), error.to_string().as_bytes());
             }
+            // Nothing is lost: what is not acknowledged comes again on the next stream.
+            Err(Failed::Wire(error)) => tracing::debug!(node = %link.node, "the facts stream broke off: {error}"),
             Err(error) => {
-                // Nothing is lost: what is not acknowledged comes again on the next stream.
-                tracing::warn!(node = %link.node, "the facts stream broke off: {error}");
+                tracing::warn!(node = %link.node, "facts could not be taken in: {error}");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -1,6 +1,6 @@
 //! Slots as an agent finds them.
 
-use super::model::{Event, Found, Place, apply};
+use super::model::{Event, Found, Place, State, apply};
 use super::store::{self, SlotRow};
 use super::verbs::{hold_in, retire_in};
 use crate::audit;
@@ -84,7 +84,7 @@ fn seen_in(tx: &mut Tx, cx: &Cx, slot: &SlotRow, found: &Found) -> Result<(), Pr
         return Ok(());
     }
     store::save_found_in(tx, slot.id, true, found.size, found.mask())?;
-    let event = if changed { Event::Change } else { Event::Back };
+    let event = if changed && slot.state != State::Retired { Event::Change } else { Event::Back };
     let Ok(next) = apply(slot.state, event) else { return Ok(()) };
     if next != slot.state {
         store::save_state_in(tx, slot, next, cx.now_ms)?;

@@ -24,8 +24,10 @@ pub(crate) struct World {
     pub(crate) console: String,
     /// `host:port` of the operator door.
     pub(crate) operator: String,
+    /// Where agents connect.
+    pub(crate) quic: std::net::SocketAddr,
     clock: Arc<AtomicI64>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A whole answer.
@@ -79,7 +81,8 @@ pub(crate) fn with_world<F: AsyncFnOnce(&World)>(test: F) {
         let addresses = serve::start(&app).await.unwrap();
         let bare = |url: &str| url.trim_start_matches("http://").to_owned();
         let (console, operator) = (bare(&addresses.console_url), bare(&addresses.operator_url));
-        let world = World { app: app.clone(), console, operator, clock, _folder: folder };
+        let world =
+            World { app: app.clone(), console, operator, quic: addresses.quic_addr.parse().unwrap(), clock, folder };
         test(&world).await;
         serve::stop(&app).await;
     });
@@ -91,6 +94,13 @@ impl World {
     /// Moves the clock.
     pub(crate) fn pass_ms(&self, ms: i64) {
         self.clock.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// A number that changes with every commit of the coordinator.
+    pub(crate) fn commits(&self) -> impl Fn() -> i64 {
+        let database = muster_coordinator::fleet::database(&self.folder.path().join("data"));
+        let connection = rusqlite::Connection::open(database).unwrap();
+        move || connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap()
     }
 
     /// Signs a person up and in at the console; returns the whole answer of the sign-in.
