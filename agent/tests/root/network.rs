@@ -1,6 +1,7 @@
 //! Ways out of a cell, and those that are closed, in a world of our own behind a wire.
 
 use crate::kit::{Node, Session, run, wanted};
+use nix::fcntl::{Flock, FlockArg};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -15,12 +16,16 @@ fn tool(line: &str) {
 /// A namespace with a few addresses of the world, among them the metadata service's.
 struct World {
     name: String,
+    _alone: Flock<fs::File>,
 }
 
 impl World {
     fn make(node: &Node) -> Self {
         let short = &node.id.short()[2..];
-        let world = Self { name: format!("w{short}") };
+        // The addresses are the same for every run on a machine.
+        let lock = fs::File::create("/tmp/muster-test-world.lock").unwrap();
+        let alone = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap();
+        let world = Self { name: format!("w{short}"), _alone: alone };
         let name = &world.name;
         tool(&format!("ip netns add {name}"));
         tool(&format!("ip link add {name} type veth peer name eth0 netns {name}"));
