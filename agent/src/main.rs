@@ -1,8 +1,11 @@
 //! `muster-agent`: one binary, one subcommand per process it can be.
 
 use clap::Parser;
-use muster_agent::{args, doctor, enroll_command, log, root, run_command, status};
+use muster_agent::{args, doctor, enrol::EnrolError, enroll_command, log, root, run_command, status};
 use std::process::ExitCode;
+
+/// Exit code when the coordinator will not have this node: starting again changes nothing, and systemd is told so.
+const NOT_LET_IN: u8 = 78;
 
 fn main() -> ExitCode {
     // Before anything else, so that PID 1 of a cell touches as little of this binary as it can.
@@ -38,7 +41,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("muster-agent: {error:#}");
-            ExitCode::FAILURE
+            let is_final = error.downcast_ref::<EnrolError>().is_some_and(EnrolError::is_final);
+            if is_final { ExitCode::from(NOT_LET_IN) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{ffi::CString, fs, os::unix::fs::PermissionsExt, path::Path};
 /// The user that `run` becomes if it exists.
 pub const USER: &str = "muster";
 /// Files of `run` in the state directory; everything else there is the root half's.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "identity.json",
     "node.key",
     "node.pem",
@@ -15,6 +15,7 @@ const OURS: [&str; 8] = [
     "journal.db",
     "journal.db-wal",
     "journal.db-shm",
+    "run.lock",
     "status.json",
 ];
 

@@ -26,8 +26,12 @@ use muster_protocol::{
     facts::{FactBody, Xid},
     inventory::{Host, Inventory},
 };
-use nix::sys::stat::{Mode, umask};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    sys::stat::{Mode, umask},
+};
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -40,6 +44,8 @@ use tokio::{
 
 /// Name of the journal in the state directory.
 const JOURNAL: &str = "journal.db";
+/// Held by the one agent of a state directory.
+const LOCK: &str = "run.lock";
 /// Streams and files have so long to end after a signal.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
@@ -63,6 +69,7 @@ pub fn run(arguments: &args::Run) -> anyhow::Result<()> {
     let state_dir = std::path::absolute(&common.state_dir)?;
     let config = Config::load(common.config.as_deref(), &state_dir)?;
     let identity = identity::require(&state_dir)?;
+    let lock = lock(&state_dir)?;
     let facts = host::facts(config.name.as_deref(), &state_dir);
     let user = privileges::target(config.user.as_deref())?;
     let socket = match arguments.root_socket.as_ref().or(config.root_socket.as_ref()) {
@@ -84,7 +91,17 @@ pub fn run(arguments: &args::Run) -> anyhow::Result<()> {
     let journal = Journal::open(&state_dir.join(JOURNAL)).context("the journal cannot be opened")?;
     let (client, events) = socket;
     let prepared = Prepared { config, state_dir, identity, host: facts, client, events, journal };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(prepared))
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(prepared));
+    drop(lock);
+    ended
+}
+
+/// Two agents on one journal would be two nodes with one name.
+fn lock(state_dir: &Path) -> anyhow::Result<Flock<File>> {
+    let path = state_dir.join(LOCK);
+    let file = File::options().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|_| anyhow::anyhow!("another agent runs on the state directory {}", state_dir.display()))
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<()> {
