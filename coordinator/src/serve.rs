@@ -92,6 +92,7 @@ async fn open(app: &App, door: Door, config: &DoorConfig) -> anyhow::Result<Stri
         door,
         tls: tls.is_some(),
         public_url: config.public_url.as_deref().map(Into::into),
+        strict: matches!(config.tls, DoorTls::Files { .. }),
     };
     listen::serve(&app.supervisor, name, socket, tls, frame::around(routes::routes(door).0, frame));
     Ok(url)

@@ -65,6 +65,9 @@ pub struct Frame {
     pub tls: bool,
     /// Where it is reached from outside.
     pub public_url: Option<Arc<str>>,
+    /// Whether browsers are told to come back by TLS only. Not with the built-in CA: that would lock a
+    /// developer's other pages on the same host out of plain HTTP.
+    pub strict: bool,
 }
 
 /// Puts the frame around all routes of a door.
@@ -119,7 +122,7 @@ async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Re
     } else {
         tracing::info!(correlation_id = %id, door = frame.door.as_str(), status, ms = took.as_millis(), "{line}");
     }
-    secure(response.headers_mut(), frame.tls);
+    secure(response.headers_mut(), frame.strict);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(CORRELATION.clone(), value);
     }
@@ -127,7 +130,7 @@ async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Re
 }
 
 /// Headers that browsers need to be told; a handler's own value stands.
-fn secure(headers: &mut axum::http::HeaderMap, tls: bool) {
+fn secure(headers: &mut axum::http::HeaderMap, strict: bool) {
     let mut set = |name: &'static str, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
@@ -139,7 +142,7 @@ fn secure(headers: &mut axum::http::HeaderMap, tls: bool) {
         "content-security-policy",
         "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     );
-    if tls {
+    if strict {
         set("strict-transport-security", "max-age=31536000");
     }
 }
