@@ -177,7 +177,10 @@ impl Cell {
                 if viewer.read_only {
                     return Err(refused());
                 }
-                session.signal(signal_of(&signal.name).ok_or_else(|| format!("no signal {:?}", signal.name))?);
+                match signal_of(&signal.name).ok_or_else(|| format!("no signal {:?}", signal.name))? {
+                    Signal::SIGHUP => session.hang_up(self.now),
+                    signal => session.signal(signal),
+                }
                 Ok(())
             }
             Kind::SessionEof => {

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const KEPT: Duration = Duration::from_secs(60);
 /// Between asking a program to end and making it.
 const KILL_AFTER: Duration = Duration::from_secs(5);
+/// Between telling a program of a hang-up and taking its terminal away.
+const HANG_UP_AFTER: Duration = Duration::from_secs(1);
 /// Output read at the end of a program whose children write on, in bytes.
 const DRAIN_MAX: usize = 2 << 20;
 /// A read that brought less has emptied the PTY, most likely.
@@ -79,6 +81,8 @@ pub(super) struct Session {
     /// Why the cell ended it; empty if it did not.
     pub(super) reason: String,
     kill_at: Option<Instant>,
+    /// When its terminal is taken away, if it does not end before.
+    hang_up_at: Option<Instant>,
 }
 
 impl Session {
@@ -117,6 +121,7 @@ impl Session {
             end: None,
             reason: String::new(),
             kill_at: None,
+            hang_up_at: None,
         }
     }
 
@@ -242,6 +247,7 @@ impl Session {
         (self.out, self.err, self.stdin) = (None, None, None);
         self.input.discard();
         self.ring.shrink();
+        self.hang_up_at = None;
         if self.kill_at.take().is_some() {
             // Its leader ended as it was asked to; the rest of its group had the same time.
             let _ = killpg(self.pid, Signal::SIGKILL);
@@ -272,6 +278,14 @@ impl Session {
         }
     }
 
+    /// Hangs up, as a closed window does: a program that missed or ignores the signal loses its terminal.
+    pub(super) fn hang_up(&mut self, now: Instant) {
+        self.signal(Signal::SIGHUP);
+        if self.end.is_none() && self.kind == SessionKind::Terminal {
+            self.hang_up_at = self.hang_up_at.or(Some(now + HANG_UP_AFTER));
+        }
+    }
+
     /// Asks the program and its group to end, and makes them after a while.
     pub(super) fn stop(&mut self, now: Instant) {
         if self.end.is_some() || self.kill_at.is_some() {
@@ -291,6 +305,10 @@ impl Session {
             self.signal(Signal::SIGKILL);
             let _ = killpg(self.pid, Signal::SIGKILL);
         }
+        if self.hang_up_at.is_some_and(|at| at <= now) {
+            self.hang_up_at = None;
+            self.out = None;
+        }
     }
 
     /// Nothing is left to do for it and nobody came back in time.
@@ -302,7 +320,7 @@ impl Session {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let forget = self.end.as_ref().filter(|_| self.viewers.is_empty()).map(|end| end.at + KEPT);
         let viewers = self.viewers.iter().flat_map(|viewer| [viewer.stalls_at(), viewer.tells_input_at()]);
-        viewers.chain([self.kill_at, forget]).flatten().min()
+        viewers.chain([self.kill_at, self.hang_up_at, forget]).flatten().min()
     }
 }
 

@@ -79,6 +79,19 @@ fn keys_and_signals_reach_the_foreground() {
 }
 
 #[test]
+fn a_hang_up_ends_a_shell_that_ignores_it_and_spares_what_was_told_to_stay() {
+    let cell = TestCell::start();
+    let mut shell = cell.attach(&terminal("se_1"));
+    shell.type_(b"trap '' HUP; (sleep 1000 & echo pid $! .); echo set-$((1+1))\n");
+    shell.expect("set-2");
+    let text = shell.text();
+    let pid = text.rsplit_once("\npid ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    shell.kind_and_send(Kind::SessionSignal, &SessionSignal { name: "HUP".into() });
+    shell.until_exit();
+    assert_eq!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None), Ok(()));
+}
+
+#[test]
 fn an_ended_session_still_tells_its_tail_and_code() {
     let cell = TestCell::start();
     let mut shell = cell.attach(&command("se_1", true, &["sh", "-c", "echo begin; read x; echo tail; exit 3"]));
