@@ -31,16 +31,25 @@ pub(super) fn run(common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All at once, since each may take its grace.
 fn end_all(client: &Client) -> anyhow::Result<usize> {
     let Reply::Cells { cells } = client.ask_blocking(Request::CellList)? else { bail!("no list of cells") };
-    let mut left = 0;
+    let mut waiting = Vec::new();
     for cell in cells.into_iter().filter(|cell| cell.state != CellState::Ended) {
         let allocation = cell.allocation;
         let end = Request::CellEnd { allocation, reason: "node_stopped".into(), grace_ms: GRACE_MS };
-        let Reply::Ended { receipt, .. } = client.ask_blocking(end)? else { bail!("{allocation}: no receipt") };
-        let said = if receipt.clean { "ended".to_owned() } else { receipt.leftovers.join(", ") };
+        waiting.push((allocation, client.send(end)?));
+    }
+    let mut left = 0;
+    for (allocation, answer) in waiting {
+        let said = match answer.blocking_recv()? {
+            Reply::Ended { receipt, .. } if receipt.clean => "ended".to_owned(),
+            Reply::Ended { receipt, .. } => receipt.leftovers.join(", "),
+            Reply::Refused { code, detail } => format!("{code}: {detail}"),
+            other => bail!("{allocation}: no receipt but {other:?}"),
+        };
         println!("{allocation}: {said}");
-        left += usize::from(!receipt.clean);
+        left += usize::from(said != "ended");
     }
     Ok(left)
 }

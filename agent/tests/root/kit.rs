@@ -11,6 +11,7 @@ use nix::libc;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) id: NodeId,
     user: Option<u32>,
+    /// User of the `run` half that root's half serves.
+    owner: u32,
     half: Option<(Child, Client, mpsc::Receiver<Event>)>,
 }
 
@@ -68,6 +71,18 @@ impl Node {
         Self::make(level, Some(user), "")
     }
 
+    /// Root's half for a `run` half that is an ordinary user.
+    pub(crate) fn start_for(owner: u32) -> Self {
+        let mut node = Self::start();
+        let (mut child, client, events) = node.half.take().unwrap();
+        drop((client, events));
+        child.wait().unwrap();
+        fs::set_permissions(node.dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        node.owner = owner;
+        node.start_half();
+        node
+    }
+
     fn make(level: &str, user: Option<u32>, settings: &str) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests build real cells: run them as root");
         let dir = tempfile::Builder::new().prefix("mu").tempdir().unwrap();
@@ -84,7 +99,7 @@ impl Node {
         if let Some(user) = user {
             std::os::unix::fs::chown(dir.path(), Some(user), Some(user)).unwrap();
         }
-        let mut node = Self { dir, id: NodeId::new(now_ms(), random()), user, half: None };
+        let mut node = Self { dir, id: NodeId::new(now_ms(), random()), user, owner: 0, half: None };
         node.start_half();
         node
     }
@@ -97,7 +112,8 @@ impl Node {
         let config = self.dir.path().join("agent.toml");
         let (child, client, events) = match self.user {
             None => {
-                let (child, socket) = start_half(exe(), &self.state_dir(), Some(&config), (0, 0)).unwrap();
+                let (child, socket) =
+                    start_half(exe(), &self.state_dir(), Some(&config), (self.owner, self.owner)).unwrap();
                 let (client, events) = Client::new(socket).unwrap();
                 (child, client, events)
             }
@@ -136,11 +152,20 @@ impl Node {
 
     /// A session as the node's user, since a cell hears nobody else.
     pub(crate) fn session(&self, cell: &CellInfo, script: &str) -> Session {
-        let (cell, script, user) = (cell.clone(), script.to_owned(), self.user.unwrap_or(0));
+        self.session_as(self.user.unwrap_or(self.owner), cell, script).expect("the socket lets us in")
+    }
+
+    /// A session as any user; none if the socket does not let it in.
+    pub(crate) fn session_as(&self, user: u32, cell: &CellInfo, script: &str) -> Option<Session> {
+        let (cell, script) = (cell.clone(), script.to_owned());
         let open = move || {
-            // SAFETY: three numbers; changes this thread only, which ends after it.
-            unsafe { libc::syscall(libc::SYS_setresuid, -1, user, -1) };
-            Session::open(&cell, &script)
+            // SAFETY: plain numbers; they change this thread only, which ends after it.
+            unsafe {
+                libc::syscall(libc::SYS_setgroups, 0, 0);
+                libc::syscall(libc::SYS_setresgid, -1, user, -1);
+                libc::syscall(libc::SYS_setresuid, -1, user, -1);
+            }
+            UnixStream::connect(&cell.socket).is_ok().then(|| Session::open(&cell, &script))
         };
         std::thread::spawn(open).join().unwrap()
     }

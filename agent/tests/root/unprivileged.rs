@@ -2,6 +2,8 @@
 
 use crate::kit::{Node, Session, run, wanted};
 use muster_agent::root::Level;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 
 /// The account `daemon`, which every Debian has.
 const STRANGER: u32 = 1;
@@ -29,6 +31,27 @@ fn an_ordinary_user_builds_cells_too() {
     assert!(receipt.clean, "{receipt:?}");
     assert!(receipt.processes_killed >= 2 && receipt.ipc_removed == 1 && receipt.files_removed >= 2, "{receipt:?}");
     assert_eq!(node.traces(), Vec::<String>::new());
+}
+
+#[test]
+fn the_run_half_is_let_in_and_nobody_else() {
+    let node = Node::start_for(STRANGER);
+    let cell = node.create(wanted());
+    assert_eq!(node.run(&cell, "id -u").out, "1000\n");
+    assert!(node.session_as(STRANGER + 1, &cell, "true").is_none());
+    let state = std::fs::metadata(node.state_dir()).unwrap();
+    assert_eq!((state.uid(), state.gid(), state.mode() & 0o7777), (0, STRANGER, 0o1771));
+    // It may keep files beside the root half's, and not put its own in their place.
+    let dir = node.state_dir();
+    let tried =
+        format!("touch {0}/journal && echo kept; mv {0}/root {0}/x; ls {0}/root; cat {0}/homes/*", dir.display());
+    let ran = Command::new("setpriv")
+        .args(["--reuid", "1", "--regid", "1", "--clear-groups", "sh", "-c", &tried])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "kept\n");
+    assert!(dir.join("root/cells").exists() && !dir.join("x").exists());
+    assert!(node.end(cell.allocation, 0).clean);
 }
 
 /// As root, `userns` gives the walls without the limits, and never the node's root to a payload.
