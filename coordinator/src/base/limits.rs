@@ -41,8 +41,10 @@ pub const IDEMPOTENCY_KEY: usize = 128;
 /// How long an answer is kept for replay.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Failed sign-ins of one account or one address in a minute, before 429.
-pub const LOGIN_FAILURES: u32 = 10;
+/// Failed sign-ins of one account in a minute, or accounts tried from one address, before 429.
+pub const LOGIN_FAILURES: usize = 10;
+/// Failed sign-ins from one address in a minute, whatever the accounts, before 429.
+pub const LOGIN_ADDRESS_FAILURES: usize = 60;
 /// Over how long failures are counted.
 pub const LOGIN_WINDOW: Duration = Duration::from_secs(60);
 /// Accounts and addresses remembered by the failure counter.

@@ -31,16 +31,16 @@ enum Standing {
 
 /// Presents a token with a key: the machine becomes a pending node, or a node again.
 pub async fn enrol(app: &App, peer: IpAddr, request: EnrolRequest) -> EnrolReply {
-    let limits = failure_keys(peer);
+    let limited = failure_key(peer);
     let now_ms = app.clock.now_ms();
-    if app.failures.check(&limits, now_ms).is_err() {
+    if app.failures.check(&limited, None, now_ms).is_err() {
         return reply(app, Standing::Refused(Refusal::RateLimited));
     }
     let standing = try_enrol(app, peer, request).await;
     if let Ok(Standing::Refused(refusal)) = &standing {
         tracing::warn!(%peer, reason = refusal.word(), "an enrolment was refused");
         if refusal.is_wrong_credential() {
-            app.failures.count(&limits, now_ms);
+            app.failures.count(&limited, None, now_ms);
         }
     }
     answer(app, standing)
@@ -48,23 +48,23 @@ pub async fn enrol(app: &App, peer: IpAddr, request: EnrolRequest) -> EnrolReply
 
 /// Asks with proof of a key whether there is a certificate. `exporter` is the connection's exported secret.
 pub async fn poll(app: &App, peer: IpAddr, exporter: &[u8], poll: EnrolPoll) -> EnrolReply {
-    let limits = failure_keys(peer);
+    let limited = failure_key(peer);
     let now_ms = app.clock.now_ms();
-    if app.failures.check(&limits, now_ms).is_err() {
+    if app.failures.check(&limited, None, now_ms).is_err() {
         return reply(app, Standing::Refused(Refusal::RateLimited));
     }
     let standing = try_poll(app, peer, exporter, poll).await;
     if let Ok(Standing::Refused(refusal)) = &standing {
         tracing::warn!(%peer, reason = refusal.word(), "a poll for a certificate was refused");
         if refusal.is_wrong_credential() {
-            app.failures.count(&limits, now_ms);
+            app.failures.count(&limited, None, now_ms);
         }
     }
     answer(app, standing)
 }
 
-fn failure_keys(peer: IpAddr) -> [String; 1] {
-    [format!("enrol:{peer}")]
+fn failure_key(peer: IpAddr) -> String {
+    format!("enrol:{peer}")
 }
 
 fn answer(app: &App, standing: Result<Standing, Problem>) -> EnrolReply {

@@ -28,27 +28,21 @@ fn bad_credentials() -> Problem {
     Problem::unauthorized("bad_credentials", "The username or the password is wrong.")
 }
 
-/// The keys under which failures of one sign-in are counted.
-fn failure_keys(cx: &Cx, username: &str) -> Vec<String> {
-    let address = cx.source_ip.map(|ip| format!("address:{ip}"));
-    std::iter::once(format!("account:{}", username_key(username))).chain(address).collect()
-}
-
 /// The person with this name and password: 401 `bad_credentials`, 429 after too many failures. An unknown
 /// name takes as long as a wrong password.
 async fn authenticate(app: &App, cx: &Cx, username: &str, password: String) -> Result<User, Problem> {
-    let keys = failure_keys(cx, username);
-    app.failures.check(&keys, cx.now_ms)?;
+    let account = username_key(username);
+    app.failures.check(&account, cx.source_ip, cx.now_ms)?;
     let name = username.to_owned();
     let found = app.store.read(move |tx| store::by_name(tx, &name)).await?;
     let (user, hash) = found.filter(|(user, _)| user.active).unzip();
     let right = app.cpu.run(move || password::verify_password(&password, hash.as_deref())).await?;
     if let (true, Some(user)) = (right, user) {
-        app.failures.forgive(&keys[0]);
+        app.failures.forgive(&account);
         return Ok(user);
     }
-    app.failures.count(&keys, cx.now_ms);
-    let (cx, target) = (cx.clone(), username_key(username).chars().take(64).collect::<String>());
+    app.failures.count(&account, cx.source_ip, cx.now_ms);
+    let (cx, target) = (cx.clone(), account.chars().take(64).collect::<String>());
     app.store
         .write(move |tx| {
             let event = Event::new("auth.login", &target).outcome(Outcome::Refused).reason("bad_credentials");
