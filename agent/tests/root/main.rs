@@ -1,5 +1,6 @@
 //! The root half as a real process, and real cells with all their walls. Needs root, like all of `make test`.
 
+mod doors;
 mod kit;
 mod limits;
 mod lives;

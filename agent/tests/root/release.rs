@@ -17,9 +17,12 @@ fn planted_leftovers_are_removed_and_listed() {
         setsid bash -c 'trap \"\" HUP TERM; setsid sleep 1002 & exec sleep 1003' &
         bash -c 'exec 9</dev/nvidia0; exec sleep 1004' &
         head -c 100000 /dev/zero > /tmp/planted-tmp; head -c 5000 /dev/zero > /dev/shm/planted-shm
-        echo x > ~/planted-home; ipcmk -M 4096; ipcmk -Q; ipcmk -S 2; echo planted; exec sleep 1005",
+        echo x > ~/planted-home; ipcmk -M 4096; ipcmk -Q; ipcmk -S 2
+        mkdir ~/inner; unshare -Urm sh -c 'mount -t tmpfs x ~/inner && echo mounted && exec sleep 1006' &
+        echo planted; exec sleep 1005",
     );
     plant.expect("planted");
+    plant.expect("mounted");
     let mounted = Command::new("nsenter")
         .args(["-t", &cell.pid.to_string(), "-m", "mount", "-t", "tmpfs", "planted", "/mnt"])
         .status();
@@ -36,7 +39,7 @@ fn planted_leftovers_are_removed_and_listed() {
     assert!(line("tmp").contains("planted-tmp"), "{receipt:?}");
     assert!(line("shm").contains("planted-shm"), "{receipt:?}");
     assert!(line("ipc").contains("System V shared memory"), "{receipt:?}");
-    assert!(line("mounts").contains("/mnt"), "{receipt:?}");
+    assert!(line("mounts").contains("/mnt") && line("mounts").contains("/home/muster/inner"), "{receipt:?}");
     assert!(line("devices").contains("none open"), "{receipt:?}");
     let names: Vec<&str> = receipt.steps.iter().map(|step| step.name.as_str()).collect();
     let order = ["sessions", "processes", "devices", "home", "tmp", "shm", "ipc", "mounts", "network", "cgroup"];
