@@ -6,6 +6,7 @@
 mod adopt;
 mod driver;
 mod entry;
+mod leftovers;
 mod logs;
 mod report;
 mod watch;

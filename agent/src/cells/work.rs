@@ -1,27 +1,22 @@
 //! Building and ending one cell.
 
-use super::{Tools, entry::Entry, logs};
+use super::{Tools, entry::Entry, leftovers, logs};
 use crate::{
     clock,
-    gpu::{GpuProcess, Gpus},
     root::{CellInfo, CreateCell, Error, ExitRecord, Reply, Request},
 };
 use muster_protocol::{
-    desired::{Cell, Slot, SlotKind},
+    desired::{Cell, Slot},
     ids::AllocationId,
-    report::{Receipt, ReceiptStep},
+    report::Receipt,
 };
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::{Instant, sleep};
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Time for processes to end by themselves at a release, ms.
 const GRACE_MS: u32 = 2_000;
 /// A refusal that will pass is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);
-/// GPU memory that a dead process held may take so long to come back.
-const GPU_SETTLE: Duration = Duration::from_secs(5);
-/// Period of the looks at it.
-const GPU_LOOK: Duration = Duration::from_millis(250);
 
 /// How a piece of work ended.
 #[derive(Debug)]
@@ -44,6 +39,7 @@ pub(super) async fn create(tools: &Tools, cell: Cell) -> Outcome {
         Ok(devices) => devices,
         Err(error) => return Outcome::CreateFailed { code: "device_missing".into(), detail: error.to_string() },
     };
+    leftovers::note_baseline(tools, &cell.slots).await;
     let ask = CreateCell { cell, devices: devices.paths, env: devices.env };
     loop {
         match tools.root.cell(Request::CellCreate(Box::new(ask.clone()))).await {
@@ -93,7 +89,7 @@ async fn remove(
             Err(error) => return Err(error.to_string()),
         }
     };
-    check_gpus(tools, slots, &mut receipt).await;
+    leftovers::check(tools, slots, &mut receipt).await;
     receipt.checked_ms = clock::wall_ms();
     Ok((receipt, exit))
 }
@@ -102,50 +98,4 @@ async fn remove(
 pub(super) async fn keys(tools: &Tools, allocation: AllocationId, keys: Vec<String>) -> Outcome {
     let request = Request::CellKeys { allocation, keys: keys.clone() };
     Outcome::Keys(tools.root.ask(request).await.map(|_| keys).map_err(|error| error.to_string()))
-}
-
-/// What is still on the GPUs of ended slots.
-#[derive(Debug, Default)]
-struct OnGpus {
-    memory: BTreeMap<String, Option<u64>>,
-    processes: Vec<String>,
-}
-
-fn look(gpus: &Gpus, slots: &[Slot]) -> OnGpus {
-    let mut found = OnGpus::default();
-    for slot in slots {
-        let (Some(uuid), false) = (&slot.gpu_uuid, slot.kind == SlotKind::Cpu) else { continue };
-        // An instance that is gone has no processes; its GPU may still tell of them.
-        let uuid = gpus.uuid_of(slot).ok().flatten().unwrap_or_else(|| uuid.clone());
-        match gpus.processes(&uuid) {
-            Ok(processes) => {
-                let text = |process: &GpuProcess| format!("process {} on {uuid}", process.pid);
-                found.processes.extend(processes.iter().map(text));
-            }
-            Err(error) => found.processes.push(format!("processes of {uuid} are not known: {error}")),
-        }
-        found.memory.insert(uuid.clone(), gpus.memory_used(&uuid).ok());
-    }
-    found
-}
-
-async fn check_gpus(tools: &Tools, slots: &[Slot], receipt: &mut Receipt) {
-    if slots.iter().all(|slot| slot.kind == SlotKind::Cpu) {
-        return;
-    }
-    let until = Instant::now() + GPU_SETTLE;
-    let found = loop {
-        let (gpus, slots) = (tools.gpus.clone(), slots.to_vec());
-        let found = crate::supervise::blocking("gpu-check", move || look(&gpus, &slots)).await.unwrap_or_default();
-        if found.processes.is_empty() || Instant::now() >= until {
-            break found;
-        }
-        sleep(GPU_LOOK).await;
-    };
-    let clean = found.processes.is_empty();
-    let detail = if clean { "no process is left on the leased GPUs".to_owned() } else { found.processes.join(", ") };
-    receipt.steps.push(ReceiptStep { name: "gpu_memory".into(), detail, clean });
-    receipt.gpu_memory_bytes = found.memory;
-    receipt.clean &= clean;
-    receipt.leftovers.extend(found.processes);
 }

@@ -106,6 +106,25 @@ impl Journal {
         .await
     }
 
+    /// Keeps what a GPU uses while nobody uses it, in bytes.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn keep_baseline(&self, uuid: String, bytes: u64) -> Result<(), JournalError> {
+        self.call(move |connection| set(connection, &format!("baseline {uuid}"), &bytes.to_string())).await
+    }
+
+    /// What a GPU used when nobody used it, in bytes, if that was seen.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn baseline(&self, uuid: String) -> Result<Option<u64>, JournalError> {
+        self.call(move |connection| {
+            Ok(get(connection, &format!("baseline {uuid}"))?.and_then(|bytes| bytes.parse().ok()))
+        })
+        .await
+    }
+
     /// Runs a closure on the journal's thread.
     async fn call<T: Send + 'static>(
         &self,
@@ -178,6 +197,9 @@ mod tests {
         let first = Journal::open(&path).unwrap();
         let word = Word { coordinator_ms: 5, boot_ms: 6, boot_id: "b".into() };
         first.keep_word(word.clone()).await.unwrap();
+        first.keep_baseline("GPU-1".into(), 7).await.unwrap();
+        assert_eq!(first.baseline("GPU-1".into()).await.unwrap(), Some(7));
+        assert_eq!(first.baseline("GPU-2".into()).await.unwrap(), None);
         let second = Journal::open(&path).unwrap();
         assert_eq!((first.epoch(), first.join_sequence() + 1), (second.epoch(), second.join_sequence()));
         assert_eq!(second.word(), Some(word));

@@ -144,8 +144,8 @@ async fn stay(
     scope.spawn("streams", streams::run(Arc::clone(&link)));
     scope.spawn("renewal", renewal::run(Arc::clone(&link)));
     let end = tokio::select! {
+        // Ends with the connection, too, and alone knows whether the coordinator had announced it.
         end = read(&link, frames) => end,
-        error = link.connection.closed() => ended(error.into()),
         _ = stop.wait_for(|stop| *stop) => End::Stopped,
     };
     if matches!(end, End::Stopped) {
