@@ -107,12 +107,23 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// What people call the thing behind an id type, so that a malformed id answers as an unknown one does.
+fn noun<T>() -> String {
+    let name = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+    match name.strip_suffix("Id") {
+        Some("Sku") => "SKU".to_owned(),
+        Some("SshKey") => "SSH key".to_owned(),
+        Some(noun) => noun.to_lowercase(),
+        None => "thing".to_owned(),
+    }
+}
+
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        found.map(|path| Self(path.0)).map_err(|_| Problem::not_found("thing"))
+        found.map(|path| Self(path.0)).map_err(|_| Problem::not_found(&noun::<T>()))
     }
 }
 
