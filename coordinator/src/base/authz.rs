@@ -99,6 +99,7 @@ verbs! {
     OperationsRetry            = "operations.retry":            MEMBERS,   OPS;
     TasksList                  = "tasks.list":                  VIEWERS,   NONE;
     OperationsEvents           = "operations.events":           VIEWERS,   STAFF;
+    TasksEvents                = "tasks.events":                VIEWERS,   NONE;
     TasksCancel                = "tasks.cancel":                MEMBERS,   NONE;
     TasksRetry                 = "tasks.retry":                 MEMBERS,   NONE;
     TasksShow                  = "tasks.show":                  VIEWERS,   NONE;

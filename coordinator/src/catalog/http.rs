@@ -1,14 +1,16 @@
 //! Routes of the catalog: SKUs for users and operators, and the OS images that run on them.
 
 use super::model::{Kind, Sku, State as SkuState};
-use super::{image, store, verbs};
+use super::verbs::{self, Edit};
+use super::{image, store};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::rfc3339;
-use crate::base::http::{Caller, Json, Page, PageQuery, Path, Problem, ProblemBody, Query};
+use crate::base::http::{Caller, IfMatch, Json, Page, PageQuery, Path, Problem, ProblemBody, Query, with_etag};
 use crate::cx::Cx;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use muster_protocol::desired::Size;
 use muster_protocol::ids::SkuId;
 use serde::{Deserialize, Serialize};
@@ -216,14 +218,10 @@ async fn admin_list(
 /// One SKU in any state.
 #[utoipa::path(get, path = "/api/v1/admin/skus/{id}", operation_id = "skus.show", tag = "catalog",
     params(("id" = String, Path)), responses((status = 200, body = SkuView)))]
-async fn admin_show(
-    State(app): State<App>,
-    Caller(cx): Caller,
-    Path(id): Path<SkuId>,
-) -> Result<Json<SkuView>, Problem> {
+async fn admin_show(State(app): State<App>, Caller(cx): Caller, Path(id): Path<SkuId>) -> Result<Response, Problem> {
     authz::require(&cx, Verb::SkusShow, Scope::Platform)?;
     let sku = app.store.read(move |tx| store::find_in(tx, id)).await?;
-    one(&app, sku).await
+    Ok(with_etag(sku.version, one(&app, sku).await?))
 }
 
 /// Makes a SKU, as a draft.
@@ -236,6 +234,21 @@ async fn create(
 ) -> Result<(StatusCode, Json<SkuView>), Problem> {
     let sku = verbs::create(&app, &cx, new.into_sku(&cx)?).await?;
     Ok((StatusCode::CREATED, one(&app, sku).await?))
+}
+
+/// Changes a draft. Send the version you read in `If-Match`.
+#[utoipa::path(patch, path = "/api/v1/admin/skus/{id}", operation_id = "skus.update", tag = "catalog",
+    params(("id" = String, Path)), request_body = Edit,
+    responses((status = 200, body = SkuView), (status = 409, body = ProblemBody), (status = 412, body = ProblemBody)))]
+async fn update(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<SkuId>,
+    version: IfMatch,
+    Json(edit): Json<Edit>,
+) -> Result<Response, Problem> {
+    let sku = verbs::update(&app, &cx, id, version, edit).await?;
+    Ok(with_etag(sku.version, one(&app, sku).await?))
 }
 
 /// Offers a SKU, also one that was retired.
@@ -301,7 +314,7 @@ pub fn console_routes() -> OpenApiRouter<App> {
 pub fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(admin_list, create))
-        .routes(routes!(admin_show))
+        .routes(routes!(admin_show, update))
         .routes(routes!(activate))
         .routes(routes!(retire))
         .routes(routes!(matches))

@@ -5,8 +5,8 @@
 //!                         └───── retire ─────────^
 //! ```
 //!
-//! Invariants: a draft is invisible to users; a SKU's kind and sizes never change, so that what runs on it
-//! stays what it was sold as. How much is free is answered by the scheduler behind `app.scheduler`. Calls
+//! Invariants: a draft is invisible to users; what has been offered never changes but for its state, so that a
+//! name stays what it was sold as. How much is free is answered by the scheduler behind `app.scheduler`. Calls
 //! `audit`.
 
 pub mod http;

@@ -60,6 +60,32 @@ pub(super) fn insert(tx: &mut Tx, sku: &Sku) -> Result<bool, Problem> {
     Ok(made == 1)
 }
 
+/// Rewrites a draft, if it still is at the version the caller read. False if it is not, or the name is taken.
+pub(super) fn save(tx: &mut Tx, sku: &Sku, now_ms: i64) -> Result<bool, Problem> {
+    let labels = serde_json::to_string(&sku.labels).map_err(Problem::internal)?;
+    let saved = tx.exec(
+        "UPDATE skus SET name = $3, gpu_model = CAST($4 AS TEXT), profile = CAST($5 AS TEXT), gpus = $6, \
+         cpu_milli = $7, memory_bytes = $8, disk_bytes = $9, pids = $10, labels = $11, version = version + 1, \
+         updated_ms = $12 WHERE id = $1 AND version = $2 \
+         AND NOT EXISTS (SELECT 1 FROM skus o WHERE o.name = $3 AND o.id <> $1)",
+        &values![
+            sku.id,
+            sku.version,
+            &sku.name,
+            sku.gpu_model.clone(),
+            sku.profile.clone(),
+            sku.gpus,
+            sku.size.cpu_milli,
+            sku.size.memory_bytes,
+            sku.size.disk_bytes,
+            sku.size.pids,
+            labels,
+            now_ms,
+        ],
+    )?;
+    Ok(saved == 1)
+}
+
 /// Sets the state; a version on.
 pub(super) fn save_state(tx: &mut Tx, id: SkuId, state: State, now_ms: i64) -> Result<(), Problem> {
     tx.exec(

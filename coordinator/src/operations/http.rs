@@ -239,6 +239,18 @@ async fn events(
     Ok(Json(page.map(|line| LineView { seq: line.seq, at: rfc3339(line.at_ms), kind: line.kind, detail: line.detail })))
 }
 
+/// The same under the word for submitters.
+#[utoipa::path(get, path = "/api/v1/tasks/{id}/events", operation_id = "tasks.events",
+    tag = "operations", params(("id" = String, Path), PageQuery), responses((status = 200, body = Page<LineView>)))]
+async fn task_events(
+    state: State<App>,
+    caller: Caller,
+    path: Path<OperationId>,
+    query: Query<PageQuery>,
+) -> Result<Json<Page<LineView>>, Problem> {
+    events(state, caller, path, query).await
+}
+
 async fn keyed_cancel(app: App, cx: Cx, id: OperationId, keyed: Keyed<NoBody>) -> Result<Response, Problem> {
     let inner = app.clone();
     idempotent(&app, &cx, keyed.request, move |cx| async move {
@@ -309,6 +321,7 @@ pub fn console_routes() -> OpenApiRouter<App> {
     operator_routes()
         .routes(routes!(task_list))
         .routes(routes!(task_show))
+        .routes(routes!(task_events))
         .routes(routes!(task_cancel))
         .routes(routes!(task_retry))
 }
