@@ -86,12 +86,32 @@ impl Entry {
     /// The cell is gone without having been asked to.
     pub(super) fn lost(&mut self, code: &str, detail: &str) {
         self.socket = None;
-        if !matches!(self.phase(), Phase::Ended | Phase::Failed) {
-            self.report.phase = Phase::Ending.into();
-            if self.report.failure_code.is_empty() {
-                self.report.failure_code = code.to_owned();
-                self.report.failure_detail = detail.to_owned();
-            }
+        // One that was being ended is gone as it should be, however far its end had come.
+        if matches!(self.phase(), Phase::Ending | Phase::Ended | Phase::Failed) {
+            return;
         }
+        self.report.phase = Phase::Ending.into();
+        if self.report.failure_code.is_empty() {
+            self.report.failure_code = code.to_owned();
+            self.report.failure_detail = detail.to_owned();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_cell_that_should_have_stood_is_lost() {
+        let lost = |phase| {
+            let mut entry = Entry::new(AllocationId::new(1, [1; 10]), 1, phase);
+            entry.lost("cell_ended", "gone");
+            (entry.phase(), entry.report.failure_code)
+        };
+        assert_eq!(lost(Phase::Running), (Phase::Ending, "cell_ended".to_owned()));
+        assert_eq!(lost(Phase::Exited), (Phase::Ending, "cell_ended".to_owned()));
+        assert_eq!(lost(Phase::Ending), (Phase::Ending, String::new()), "a release that a crash interrupted");
+        assert_eq!(lost(Phase::Ended), (Phase::Ended, String::new()));
     }
 }
