@@ -15,7 +15,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Where the own files of a cell lie below its root; nobody inside may enter it.
 const OWN: &str = ".muster";
@@ -180,14 +180,7 @@ fn profile(root: &Path, root_id: u32) -> Result<(), Fault> {
 /// A link of the node into /run (resolv.conf mostly) gets its target made there.
 fn follow(root: &Path, link: &Path, source: &Path) -> Result<(), Fault> {
     let to = fs::read_link(link).doing(format!("read {}", link.display()))?;
-    let absolute: PathBuf = Path::new("/etc").join(to).components().fold(PathBuf::from("/"), |mut path, part| {
-        match part {
-            std::path::Component::ParentDir => drop(path.pop()),
-            std::path::Component::Normal(name) => path.push(name),
-            _ => {}
-        }
-        path
-    });
+    let absolute = from_etc(&to);
     let target = root.join(absolute.strip_prefix("/").unwrap_or(&absolute));
     if absolute.starts_with("/run") {
         if let Some(parent) = target.parent() {
@@ -200,6 +193,18 @@ fn follow(root: &Path, link: &Path, source: &Path) -> Result<(), Fault> {
     } else {
         Ok(())
     }
+}
+
+/// Where a link in `/etc` leads, without looking at any file.
+fn from_etc(to: &Path) -> PathBuf {
+    Path::new("/etc").join(to).components().fold(PathBuf::from("/"), |mut path, part| {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            Component::Normal(name) => path.push(name),
+            _ => {}
+        }
+        path
+    })
 }
 
 fn run_dirs(shape: &Shape) -> Result<(), Fault> {
@@ -357,4 +362,18 @@ pub(super) fn directory(shape: &Shape, path: &str, mode: u32) -> Result<(), Faul
 
 fn own(path: &Path, id: u32) -> Result<(), Fault> {
     chown(path, Some(id), Some(id)).doing(format!("own {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_etc_are_followed_by_name_only() {
+        let stub = Path::new("/run/systemd/resolve/stub-resolv.conf");
+        assert_eq!(from_etc(Path::new("../run/systemd/resolve/stub-resolv.conf")), stub);
+        assert_eq!(from_etc(stub), stub);
+        assert_eq!(from_etc(Path::new("resolvconf/x")), Path::new("/etc/resolvconf/x"));
+        assert_eq!(from_etc(Path::new("../../../x")), Path::new("/x"));
+    }
 }

@@ -76,10 +76,13 @@ impl NetRecord {
     fn node_side(&self, cell: &str, run_dir: &Path) -> Result<(), Fault> {
         let _one_at_a_time = table_lock(run_dir)?;
         tools::run("nft", &["-f", "-"], &self.rules())?;
-        tools::run("ip", &["link", "add", &self.interface, "type", "veth", "peer", "name", "eth0", "netns", cell], "")?;
-        let v6 = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", self.interface);
-        // A kernel without IPv6 has nothing to switch off.
-        let _ = fs::write(v6, "1");
+        let batch = format!(
+            "link add {0} type veth peer name eth0 netns {cell}\nlink set {0} addrgenmode none\n\
+             address add {1}/30 dev {0}\nlink set {0} up\n",
+            self.interface,
+            self.address(1)
+        );
+        tools::run("ip", &["-batch", "-"], &batch)?;
         let v4 = format!("/proc/sys/net/ipv4/conf/{}", self.interface);
         for (name, value) in
             [("forwarding", "1"), ("rp_filter", "1"), ("accept_redirects", "0"), ("send_redirects", "0")]
@@ -89,8 +92,7 @@ impl NetRecord {
         if let Some(out) = default_interface() {
             fs::write(format!("/proc/sys/net/ipv4/conf/{out}/forwarding"), "1").doing("let answers come back")?;
         }
-        let batch = format!("address add {}/30 dev {1}\nlink set {1} up\n", self.address(1), self.interface);
-        tools::run("ip", &["-batch", "-"], &batch).map(drop)
+        Ok(())
     }
 
     /// The whole table, replaced in one step; the same for each cell of the node.
