@@ -7,6 +7,7 @@ use crate::cx::Cx;
 use anyhow::{Context, bail};
 use muster_pki::{Ca, files};
 use muster_protocol::ids::WorkspaceId;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// The database of a data directory.
@@ -19,6 +20,23 @@ pub fn database(data_dir: &Path) -> PathBuf {
 #[must_use]
 pub fn keys(data_dir: &Path) -> PathBuf {
     data_dir.join("keys")
+}
+
+/// Holds a data directory for one process: two would undo each other's work. Freed when the process ends,
+/// however it ends.
+pub fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let database = database(data_dir);
+    if !database.exists() {
+        bail!("there is no {}: run `muster-coordinator init` first", database.display());
+    }
+    let path = data_dir.join("lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another coordinator serves {}", data_dir.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
 }
 
 /// What this installation is.

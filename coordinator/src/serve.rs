@@ -4,8 +4,9 @@ use crate::app::App;
 use crate::base::clock::Clock;
 use crate::base::http::{Door, frame, listen};
 use crate::base::rng::Rng;
-use crate::base::{limits, watchdog};
+use crate::base::{limits, notify, watchdog};
 use crate::config::{Config, DoorConfig, DoorTls};
+use crate::fleet;
 use crate::{links, routes};
 use anyhow::{Context, bail};
 use muster_pki::server::{LeafSwap, door_config};
@@ -32,6 +33,7 @@ pub struct Addresses {
 
 /// Runs a coordinator until SIGTERM or SIGINT. Fails when a critical part of it ended by itself.
 pub fn serve(config: Config) -> anyhow::Result<()> {
+    let _alone = fleet::lock(&config.data_dir)?;
     let app = App::build(config, Clock::System, Rng::from_system())?;
     let edge = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = edge.block_on(async {
@@ -39,12 +41,14 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let addresses = start(&app).await?;
         announce(&app, &addresses)?;
+        notify::tell("READY=1");
         let stopping = app.supervisor.stopping();
         tokio::select! {
             _ = term.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
             () = stopping.cancelled() => {}
         }
+        notify::tell("STOPPING=1");
         stop(&app).await;
         anyhow::Ok(())
     });

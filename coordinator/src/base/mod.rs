@@ -9,6 +9,7 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod notify;
 pub mod rng;
 pub mod store;
 pub mod supervise;
