@@ -3,6 +3,7 @@
 use super::{control, enrol};
 use crate::app::App;
 use muster_pki::Arrival;
+use muster_protocol::control::close;
 use quinn::{Endpoint, Incoming};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +59,7 @@ pub(super) async fn serve(app: App, endpoint: Endpoint) {
     }
     // The links say goodbye themselves; their packets need the endpoint a moment longer.
     let _ = tokio::time::timeout(IDLE, endpoint.wait_idle()).await;
-    endpoint.close(muster_protocol::control::close::DRAINING.into(), b"the coordinator stops");
+    endpoint.close(close::DRAINING.into(), b"the coordinator stops");
 }
 
 async fn arrive(app: App, incoming: Incoming, place: Arriving) {
@@ -82,6 +83,7 @@ async fn arrive(app: App, incoming: Incoming, place: Arriving) {
         Ok(Arrival::Enrol) => enrol::serve(&app, &connection).await,
         Err(rejection) => {
             tracing::warn!(%peer, "a connection is refused: {rejection}");
+            app.links.meters.closed(close::word(rejection.code.into()));
             rejection.tell(&connection);
         }
     }

@@ -1,5 +1,6 @@
 //! The life of one link: hello, welcome, then frames until it is lost, superseded or revoked.
 
+use super::pace::Pace;
 use super::registry::{Link, priority};
 use super::wire::{self, FrameReader, WireError};
 use super::{desired, facts, samples};
@@ -25,6 +26,8 @@ const HEARTBEAT_MS: u32 = 2_000;
 const TELEMETRY_MS: u32 = 1_000;
 /// Over how long agents come back after a drain, ms: a millisecond a node within these bounds.
 const SPREAD_MS: (u32, u32) = (200, 30_000);
+/// Control frames a second, and at once.
+const PACE: (u32, u32) = (50, 1_000);
 /// How often a frame that the store could not take in is tried again before the link is given up.
 const STORE_TRIES: u32 = 5;
 const STORE_PAUSE: Duration = Duration::from_millis(200);
@@ -38,12 +41,12 @@ pub(super) async fn run(app: App, connection: Connection, identity: NodeIdentity
             tracing::info!(%node, peer = %connection.remote_address(), "a link is up");
             let ended = live(&app, up, identity.not_after_ms).await;
             app.links.leave(&link);
-            end(&connection, &ended);
+            end(&app, &connection, &ended);
             tracing::info!(%node, "a link is down: {}", why(&connection, &ended));
         }
         Err(error) => {
             tracing::warn!(%node, peer = %connection.remote_address(), "no link: {error}");
-            end(&connection, &Err(error));
+            end(&app, &connection, &Err(error));
         }
     }
 }
@@ -73,11 +76,15 @@ impl From<FrameError> for Down {
     }
 }
 
-fn end(connection: &Connection, ended: &Result<(), Down>) {
+fn end(app: &App, connection: &Connection, ended: &Result<(), Down>) {
     match ended {
         Ok(()) => connection.close(close::NORMAL.into(), b""),
-        Err(Down::Closed { code, detail }) => connection.close((*code).into(), detail.as_bytes()),
+        Err(Down::Closed { code, detail }) => {
+            app.links.meters.closed(close::word(u64::from(*code)));
+            connection.close((*code).into(), detail.as_bytes());
+        }
         Err(Down::Wire(error)) if error.is_protocol() => {
+            app.links.meters.closed("protocol_error");
             connection.close(close::PROTOCOL_ERROR.into(), error.to_string().as_bytes());
         }
         Err(Down::Wire(_)) => connection.close(close::NORMAL.into(), b"the stream is gone"),
@@ -154,6 +161,7 @@ async fn live(app: &App, up: Up, not_after_ms: i64) -> Result<(), Down> {
     let stop = app.supervisor.stopping();
     let mut end_ms = not_after_ms;
     let mut sent = None;
+    let mut pace = Pace::new(PACE.0, PACE.1);
     loop {
         let left = u64::try_from(end_ms - app.clock.now_ms()).unwrap_or(0);
         tokio::select! {
@@ -161,6 +169,7 @@ async fn live(app: &App, up: Up, not_after_ms: i64) -> Result<(), Down> {
                 None => return Ok(()),
                 Some(frame) => {
                     link.seen.touch();
+                    pace.turn(frame.body.len()).await;
                     take(app, &link, &mut send, &frame, &mut held, &mut end_ms).await?;
                 }
             },

@@ -41,6 +41,7 @@ async fn talk(app: &App, connection: &Connection) -> Result<(), WireError> {
         }
         other => return Err(FrameError::OutOfPlace(other).into()),
     };
+    app.links.meters.enrolment(if reply.refusal.is_empty() { &reply.status } else { &reply.refusal });
     send(&mut stream, encode(Kind::EnrolReply, &reply)).await?;
     // Fails only if the agent has reset the stream already.
     let _ = stream.finish();

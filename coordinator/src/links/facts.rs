@@ -1,5 +1,6 @@
 //! The log of facts of one link: every number once, acknowledged when it is on disk.
 
+use super::pace::Pace;
 use super::registry::{Link, priority};
 use super::store;
 use super::wire::{FrameReader, WireError, send};
@@ -19,6 +20,8 @@ use std::time::Duration;
 const OPEN: Duration = Duration::from_secs(10);
 /// Longest name of a journal, in bytes.
 const EPOCH_MAX: usize = 64;
+/// Frames of facts a second, and at once.
+const PACE: (u32, u32) = (50, 1_000);
 /// Pause before an agent may send again what could not be stored.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,8 +34,9 @@ enum Failed {
 }
 
 pub(super) async fn take(app: App, link: Arc<Link>) {
+    let mut pace = Pace::new(PACE.0, PACE.1);
     while let Ok((send, recv)) = link.connection.accept_bi().await {
-        match log(&app, &link, send, recv).await {
+        match log(&app, &link, &mut pace, send, recv).await {
             Ok(()) => {}
             Err(Failed::Wire(error)) if error.is_protocol() => {
                 tracing::warn!(node = %link.node, "facts make no sense: {error}");
@@ -48,7 +52,7 @@ pub(super) async fn take(app: App, link: Arc<Link>) {
     }
 }
 
-async fn log(app: &App, link: &Link, mut answer: SendStream, recv: RecvStream) -> Result<(), Failed> {
+async fn log(app: &App, link: &Link, pace: &mut Pace, mut answer: SendStream, recv: RecvStream) -> Result<(), Failed> {
     // Fails only if the stream is already over, which the first write then says.
     let _ = answer.set_priority(priority::FACTS);
     let mut reader = FrameReader::new(recv);
@@ -66,6 +70,7 @@ async fn log(app: &App, link: &Link, mut answer: SendStream, recv: RecvStream) -
     send(&mut answer, encode(Kind::FactsAck, &FactsAck { number })).await?;
     while let Some(frame) = reader.next().await? {
         link.seen.touch();
+        pace.turn(frame.body.len()).await;
         if frame.kind != Kind::Facts {
             return Err(WireError::from(FrameError::OutOfPlace(frame.kind)).into());
         }

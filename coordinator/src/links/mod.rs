@@ -14,6 +14,8 @@ mod control;
 pub mod desired;
 mod enrol;
 mod facts;
+mod meters;
+mod pace;
 mod registry;
 mod samples;
 mod socket;
@@ -38,6 +40,7 @@ pub fn start(app: &App) -> io::Result<SocketAddr> {
     let endpoint = socket::bind(app)?;
     let address = endpoint.local_addr()?;
     app.links.set_address(address);
+    app.links.meters.register(&app.metrics);
     tick::start(app);
     let app_ = app.clone();
     app.supervisor.critical("links.accept", async move { accept::serve(app_, endpoint).await });

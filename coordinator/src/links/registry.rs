@@ -1,5 +1,6 @@
 //! The live links by node, and what other rooms may do with one.
 
+use super::meters::Meters;
 use super::task::TaskStream;
 use super::wire::{self, FrameReader, WireError};
 use crate::config::Config;
@@ -142,7 +143,7 @@ impl LinkHandle {
         self.open(priority::TUNNEL, Kind::TunnelOpen, open).await
     }
 
-    /// Offers a node task. Dropping the stream cancels it.
+    /// Offers a node task.
     ///
     /// # Errors
     /// As [`LinkHandle::open_session`].
@@ -178,6 +179,7 @@ pub struct Registry {
     links: Mutex<HashMap<NodeId, LinkHandle>>,
     numbers: AtomicU64,
     address: OnceLock<SocketAddr>,
+    pub(super) meters: Meters,
 }
 
 impl Registry {
@@ -231,9 +233,13 @@ impl Registry {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (wake, skew_ms) = (Notify::new(), AtomicI64::new(0));
         let link = Arc::new(Link { node, certificate, connection, seen, wake, skew_ms, number });
-        let older = self.lock().insert(node, LinkHandle(Arc::clone(&link)));
+        let mut links = self.lock();
+        let older = links.insert(node, LinkHandle(Arc::clone(&link)));
+        self.meters.set_up(links.len());
+        drop(links);
         if let Some(older) = older {
             tracing::info!(%node, "a newer link of the node takes over");
+            self.meters.closed("superseded");
             older.close(close::SUPERSEDED, "a newer link of this node is up");
         }
         link
@@ -244,6 +250,7 @@ impl Registry {
         let mut links = self.lock();
         if links.get(&link.node).is_some_and(|found| found.0.number == link.number) {
             links.remove(&link.node);
+            self.meters.set_up(links.len());
         }
     }
 

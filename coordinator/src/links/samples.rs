@@ -1,7 +1,8 @@
 //! Telemetry of one link: a one-way stream a batch, taken in one after the other.
 
+use super::pace::Pace;
 use super::registry::Link;
-use super::wire::FrameReader;
+use super::wire::{FrameReader, WireError};
 use crate::app::App;
 use crate::inbound;
 use muster_protocol::Kind;
@@ -14,14 +15,17 @@ use std::time::Duration;
 const BATCH: Duration = Duration::from_secs(10);
 /// Most samples of one batch.
 const SAMPLES_MAX: usize = 64;
+/// Samples a second, and at once.
+const PACE: (u32, u32) = (20, 400);
 /// Samples older than this count as so old, ms: a clock that is far off must not hide a node.
 const AGE_MAX_MS: i64 = 60_000;
 
 pub(super) async fn take(app: App, link: Arc<Link>) {
+    let mut pace = Pace::new(PACE.0, PACE.1);
     while let Ok(stream) = link.connection.accept_uni().await {
         link.seen.touch();
         let mut reader = FrameReader::new(stream);
-        let batch = tokio::time::timeout(BATCH, read(&app, &link, &mut reader)).await;
+        let batch = tokio::time::timeout(BATCH, read(&app, &link, &mut reader, &mut pace)).await;
         match batch {
             Ok(Ok(())) => {}
             Ok(Err(error)) if error.is_protocol() => {
@@ -34,13 +38,14 @@ pub(super) async fn take(app: App, link: Arc<Link>) {
     }
 }
 
-async fn read(app: &App, link: &Link, reader: &mut FrameReader) -> Result<(), super::wire::WireError> {
+async fn read(app: &App, link: &Link, reader: &mut FrameReader, pace: &mut Pace) -> Result<(), WireError> {
     let mut count = 0;
     while let Some(frame) = reader.next().await? {
         if frame.kind != Kind::Telemetry || count >= SAMPLES_MAX {
             return Err(muster_protocol::FrameError::OutOfPlace(frame.kind).into());
         }
         count += 1;
+        pace.turn(frame.body.len()).await;
         let sample: Sample = frame.decode()?;
         let at_ms = taken_ms(sample.sampled_ms, link.skew_ms(), app.clock.now_ms());
         inbound::sample(app, link.node, at_ms, sample);

@@ -18,16 +18,13 @@ pub enum TaskNews {
     Result(TaskResult),
 }
 
-/// An offered task. Dropped before its result, it is cancelled.
+/// An offered task. Dropped before its result, the task runs on, and its result is asked for by the next offer.
 #[derive(Debug)]
-pub struct TaskStream {
-    stream: Stream,
-    over: bool,
-}
+pub struct TaskStream(Stream);
 
 impl TaskStream {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, over: false }
+        Self(stream)
     }
 
     /// The next word of the agent; none if the stream ended without a result.
@@ -35,10 +32,7 @@ impl TaskStream {
     /// # Errors
     /// [`WireError`].
     pub async fn next(&mut self) -> Result<Option<TaskNews>, WireError> {
-        let Some(frame) = self.stream.next().await? else {
-            self.over = true;
-            return Ok(None);
-        };
+        let Some(frame) = self.0.next().await? else { return Ok(None) };
         Ok(Some(match frame.kind {
             Kind::TaskAccepted => TaskNews::Accepted(frame.decode()?),
             Kind::TaskProgress => TaskNews::Progress(frame.decode()?),
@@ -53,24 +47,15 @@ impl TaskStream {
     /// # Errors
     /// [`WireError`]; the agent then sends the result again at the next offer.
     pub async fn acknowledge(mut self, id: &str) -> Result<(), WireError> {
-        self.stream.send(Kind::TaskResultAck, &TaskResultAck { id: id.to_owned() }).await?;
-        self.over = true;
+        self.0.send(Kind::TaskResultAck, &TaskResultAck { id: id.to_owned() }).await?;
         // Fails only if the link is gone; the agent then sends the result again.
-        let _ = self.stream.send.finish();
+        let _ = self.0.send.finish();
         Ok(())
     }
 
-    /// Leaves the task running on the node: its result is asked for by the next offer.
-    pub fn leave(mut self) {
-        self.over = true;
-    }
-}
-
-impl Drop for TaskStream {
-    fn drop(&mut self) {
-        if !self.over {
-            // Fails only if the stream is already over.
-            let _ = self.stream.send.reset(0u32.into());
-        }
+    /// Asks the agent to end the task; it still says how it ended.
+    pub fn cancel(&mut self) {
+        // Fails only if the stream is already over.
+        let _ = self.0.send.reset(0u32.into());
     }
 }

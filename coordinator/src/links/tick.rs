@@ -35,6 +35,7 @@ async fn close_revoked(app: App) -> Result<(), Problem> {
     for link in app.links.all() {
         if revoked.nodes.contains(&link.node()) || revoked.certificates.contains(&link.0.certificate) {
             tracing::warn!(node = %link.node(), "a live link is closed: its node or certificate is revoked");
+            app.links.meters.closed("revoked");
             link.close(close::REVOKED, "the node certificate is revoked");
         }
     }

@@ -92,7 +92,6 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
             }
             Err(error) => {
                 // Whatever the journal holds runs on; its result is asked for by the next offer.
-                stream.leave();
                 event(app, id, TaskEvent::Lost).await?;
                 return Err(broken(&error));
             }

@@ -1,13 +1,16 @@
 //! Routes of slots, at the operator door.
 
 use super::model::{Hold, State};
+use super::remove::{self, Removed};
 use super::store::{self, SlotRow};
 use super::verbs::{self, Decision};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{Caller, Json, Page, Path, Problem};
+use crate::base::http::{Caller, Json, Keyed, NoBody, Page, Path, Problem, idempotent};
 use crate::nodes;
 use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::Response;
 use muster_protocol::desired::SlotKind;
 use muster_protocol::ids::{AllocationId, NodeId, SlotId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +26,7 @@ pub fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(quarantine))
         .routes(routes!(clear))
         .routes(routes!(batch))
+        .routes(routes!(remove_node))
 }
 
 /// A slot.
@@ -178,4 +182,21 @@ async fn batch(
         state: decided.outcome.ok().map(|slot| slot.state),
     };
     Ok(Json(Page::whole(decided.into_iter().map(item).collect())))
+}
+
+/// Takes a node out of service for good. Needs step-up, and nothing on it may be leased.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/remove", operation_id = "nodes.remove", tag = "slots",
+    params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Removed)))]
+async fn remove_node(
+    Shared(app): Shared<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        remove::remove(&act, &cx, id).await.map(|removed| (StatusCode::OK, removed))
+    })
+    .await
 }

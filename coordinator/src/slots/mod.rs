@@ -12,6 +12,7 @@
 pub mod http;
 pub mod link;
 pub mod model;
+pub mod remove;
 pub mod store;
 pub mod tick;
 pub mod verbs;

@@ -144,3 +144,32 @@ fn scheduling_moves_and_edits_are_checked() {
         assert_eq!(patch(&version, json!({"state": "active"})).await.refusal(), (422, "validation_failed"));
     });
 }
+
+#[test]
+fn a_node_in_use_is_not_removed_and_a_removed_one_is_out() {
+    with_world(async |world| {
+        let operator = Operator::new(world).await;
+        let (machine, issued) = operator.issued().await;
+        let node = issued.node_id.as_str();
+        let mut link = machine.link(&issued, 1).await;
+        tell(&mut link, &operator, node, &MIG[..1], &[("3g.40gb", "discovered")]).await;
+        let batch = format!("{NODES}/{node}/slots:batch");
+        let done = operator.post(&batch, &json!({"op": "approve", "all": true})).await.ok();
+        let slot: SlotId = done["items"][0]["id"].as_str().unwrap().parse().unwrap();
+        let allocation = AllocationId::new(1, [1; 10]);
+        let cx = world.app.system("test");
+        let reserve = world.app.store.ingest(move |tx| slots::reserve_in(tx, &cx, &[slot], allocation, 1));
+        assert!(reserve.await.is_ok());
+
+        let path = format!("{NODES}/{node}/remove");
+        assert_eq!(operator.post(&path, &json!({})).await.refusal(), (403, "step_up_required"));
+        let password = json!({"password": crate::world::OPERATOR});
+        assert!(operator.post("/api/v1/auth/step-up", &password).await.status < 300);
+        assert_eq!(operator.post(&path, &json!({})).await.refusal(), (409, "node_in_use"));
+        let cx = world.app.system("test");
+        assert!(world.app.store.ingest(move |tx| slots::free_in(tx, &cx, allocation)).await.is_ok());
+        assert_eq!(operator.post(&path, &json!({})).await.ok()["state"], "removed");
+        assert_eq!(crate::agent::closed_as(&link.connection).await, "revoked");
+        assert_eq!(states(&operator, node).await, [("3g.40gb".to_owned(), "retired".to_owned())]);
+    });
+}
