@@ -47,7 +47,7 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
     let text = table.to_string();
     // The table pads its cells on both sides; the first column needs no margin.
     let flush = |line: &str| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned();
-    line(&text.lines().map(|line| flush(line)).collect::<Vec<_>>().join("\n"))
+    line(&text.lines().map(flush).collect::<Vec<_>>().join("\n"))
 }
 
 /// Prints names and values below each other.

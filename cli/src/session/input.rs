@@ -5,9 +5,12 @@ use super::{
     stdio::In,
 };
 use crate::error::Result;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// A terminal whose stdin has ended is told so again after this silence, since each program that reads there
+/// has to learn it.
+const END_AGAIN: Duration = Duration::from_secs(1);
 /// Largest piece read from stdin at once.
 pub(super) const READ: usize = 16 << 10;
 
@@ -92,6 +95,7 @@ impl Input {
                         self.queue.push_back(Heard::End);
                     }
                 },
+                () = tokio::time::sleep(END_AGAIN), if self.ended && self.resized.is_some() => return Heard::End,
                 () = any(self.resized.as_mut()) => return Heard::Resize,
                 name = named(&mut self.passed_on) => return Heard::Signal(name),
                 () = any(self.leave.iter_mut()) => return Heard::Leave,

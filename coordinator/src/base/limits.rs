@@ -97,6 +97,8 @@ pub const TUNNEL_STALL: Duration = Duration::from_secs(3600);
 pub const TERMINAL_ACK: Duration = Duration::from_secs(1);
 /// How long closing a WebSocket may take.
 pub const TERMINAL_CLOSE: Duration = Duration::from_secs(2);
+/// Silence after which a client has sent the rest of a frame that was too large.
+pub const TERMINAL_QUIET: Duration = Duration::from_millis(200);
 /// How long a session may take to end by SIGHUP before SIGKILL.
 pub const TERMINAL_HANGUP: Duration = Duration::from_secs(2);
 /// Unacknowledged output of a client that acknowledges, bytes.

@@ -123,7 +123,7 @@ pub(super) async fn finish(mut socket: Socket, ending: &Ending, correlation_id: 
         if *ending == Ending::TooLarge {
             // The rest of the frame is no frame: it is read and thrown away.
             let mut scratch = vec![0; limits::TERMINAL_READ];
-            while matches!(socket.get_mut().read(&mut scratch).await, Ok(1..)) {}
+            while matches!(timeout(limits::TERMINAL_QUIET, socket.get_mut().read(&mut scratch)).await, Ok(Ok(1..))) {}
         } else {
             while let Some(Ok(_)) = socket.next().await {}
         }
