@@ -28,6 +28,8 @@ const KEPT: Duration = Duration::from_secs(60);
 const KILL_AFTER: Duration = Duration::from_secs(5);
 /// Between telling a program of a hang-up and taking its terminal away.
 const HANG_UP_AFTER: Duration = Duration::from_secs(1);
+/// Between looks at a terminal that no program has open.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Output read at the end of a program whose children write on, in bytes.
 const DRAIN_MAX: usize = 2 << 20;
 /// A read that brought less has emptied the PTY, most likely.
@@ -80,6 +82,11 @@ pub(super) struct Session {
     pub(super) end: Option<End>,
     /// Why the cell ended it; empty if it did not.
     pub(super) reason: String,
+    /// No program has its terminal open now. The master stays: to close it would hang up on a program that
+    /// has closed its ends and not ended yet, and change its exit code.
+    quiet: bool,
+    /// When to look whether a program has opened it again.
+    look_at: Option<Instant>,
     kill_at: Option<Instant>,
     /// When its terminal is taken away, if it does not end before.
     hang_up_at: Option<Instant>,
@@ -120,6 +127,8 @@ impl Session {
             viewers: Vec::new(),
             end: None,
             reason: String::new(),
+            quiet: false,
+            look_at: None,
             kill_at: None,
             hang_up_at: None,
         }
@@ -150,8 +159,10 @@ impl Session {
             }
             break;
         }
-        if over {
-            *slot = None;
+        match self.kind {
+            SessionKind::Terminal => self.quiet |= over,
+            _ if over => *slot = None,
+            _ => {}
         }
         self.ring.push(source, &scratch[..len]);
         &scratch[..len]
@@ -213,8 +224,14 @@ impl Session {
         let held = self.kind != SessionKind::Main && self.viewers.iter().any(|viewer| viewer.holds_back(&self.ring));
         let write = !self.input.waiting().is_empty();
         let is_terminal = self.kind == SessionKind::Terminal;
+        if self.look_at.is_some_and(|at| at <= now) {
+            (self.quiet, self.look_at) = (false, None);
+        }
+        if self.quiet && self.end.is_none() {
+            self.look_at = self.look_at.or(Some(now + LOOK_AGAIN));
+        }
         if let Some(out) = &mut self.out {
-            poll.want(out, !held, is_terminal && write);
+            poll.want(out, !held && !self.quiet, is_terminal && write && !self.quiet);
         }
         if let Some(err) = &mut self.err {
             poll.want(err, !held, false);
@@ -247,7 +264,7 @@ impl Session {
         (self.out, self.err, self.stdin) = (None, None, None);
         self.input.discard();
         self.ring.shrink();
-        self.hang_up_at = None;
+        (self.hang_up_at, self.look_at) = (None, None);
         if self.kill_at.take().is_some() {
             // Its leader ended as it was asked to; the rest of its group had the same time.
             let _ = killpg(self.pid, Signal::SIGKILL);
@@ -320,7 +337,7 @@ impl Session {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let forget = self.end.as_ref().filter(|_| self.viewers.is_empty()).map(|end| end.at + KEPT);
         let viewers = self.viewers.iter().flat_map(|viewer| [viewer.stalls_at(), viewer.tells_input_at()]);
-        viewers.chain([self.kill_at, self.hang_up_at, forget]).flatten().min()
+        viewers.chain([self.kill_at, self.hang_up_at, self.look_at, forget]).flatten().min()
     }
 }
 
