@@ -1,0 +1,86 @@
+//! Operations: who sees them, how they are cancelled and tried again, what survives a crash.
+
+use muster_tests::{Api, World, eventually, flow::in_state, fresh_key, signal};
+use nix::sys::signal::Signal;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn ended(api: &Api, id: &str) -> Value {
+    eventually("the operation ends", async || {
+        let answer = api.try_send(Method::GET, &format!("/api/v1/operations/{id}"), &[], None).await.ok()?;
+        answer.body["ended_at"].is_string().then_some(answer.body)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_not_yours_does_not_exist() {
+    let world = World::start().await;
+    let (user, operator, stranger) = (world.user().await, world.operator().await, world.stranger().await);
+    let node = world.node(0);
+    let probe = operator.post(&format!("/api/v1/admin/nodes/{node}/probe"), json!({})).await.ok();
+    let probe = probe["operation_id"].as_str().expect("an id").to_owned();
+    let launch = user.post("/api/v1/allocations", json!({"sku": "h100", "ssh_key_ids": []})).await.ok();
+    let launch = launch["operation_id"].as_str().expect("an id").to_owned();
+    let mut details = Vec::new();
+    // A foreign one, one of the platform, an unknown one, and no id at all.
+    for id in [launch.as_str(), probe.as_str(), "op_00000000000000000000000000", "nonsense"] {
+        for door in ["operations", "tasks"] {
+            let answer = stranger.get(&format!("/api/v1/{door}/{id}")).await;
+            answer.refused(404, "not_found");
+            details.push(answer.body["detail"].clone());
+        }
+    }
+    assert!(details.iter().all(|detail| *detail == details[0]), "{details:?}");
+    assert_eq!(stranger.get("/api/v1/operations").await.ok()["items"], json!([]));
+    let seen = user.get("/api/v1/operations").await.ok();
+    assert_eq!(seen["items"].as_array().map(Vec::len), Some(1), "{seen:#}");
+    let all = operator.get("/api/v1/operations?kind=nodes.probe").await.ok();
+    assert_eq!(all["items"][0]["id"], probe.as_str(), "{all:#}");
+    let (one, other) = (ended(&user, &launch).await, user.get(&format!("/api/v1/tasks/{launch}")).await.ok());
+    assert_eq!(one, other, "two views of one row");
+    let lines = user.get(&format!("/api/v1/operations/{launch}/events")).await.ok();
+    let kinds: Vec<_> = lines["items"].as_array().expect("lines").iter().map(|line| line["kind"].clone()).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&json!("created")), Some(&json!("ended"))), "{lines:#}");
+}
+
+#[tokio::test]
+async fn a_launch_is_cancelled_and_tried_again() {
+    let world = World::start().await;
+    let user = world.user().await;
+    let agent = world.ready().pids.agents[0].clone();
+    signal(agent.pid, Signal::SIGSTOP);
+    let accepted = user.post("/api/v1/allocations", json!({"sku": "h100", "ssh_key_ids": []})).await.ok();
+    let operation = accepted["operation_id"].as_str().expect("an id").to_owned();
+    let (path, key) = (format!("/api/v1/tasks/{operation}/cancel"), fresh_key());
+    let first = user.post_with_key(&path, json!({}), &key).await;
+    assert_eq!(first.status, 202, "{}", first.text);
+    let again = user.post_with_key(&path, json!({}), &key).await;
+    assert_eq!((again.status, again.body), (first.status, first.body));
+    let now = user.get(&format!("/api/v1/operations/{operation}")).await.ok();
+    assert!(now["state"] == "running" && now["cancel_requested_at"].is_string(), "{now:#}");
+    signal(agent.pid, Signal::SIGCONT);
+    let done = ended(&user, &operation).await;
+    assert_eq!(done["state"], "cancelled", "{done:#}");
+    let _ = in_state(&user, accepted["allocation_ids"][0].as_str().expect("an id"), &["released"]).await;
+    user.post(&path, json!({})).await.refused(409, "not_cancellable");
+    let retried = user.post(&format!("/api/v1/tasks/{operation}/retry"), json!({})).await.ok();
+    let retried = retried["operation_id"].as_str().expect("an id").to_owned();
+    let done = ended(&user, &retried).await;
+    assert_eq!((&done["state"], &done["retry_of"]), (&json!("succeeded"), &json!(operation)), "{done:#}");
+    user.post(&format!("/api/v1/tasks/{retried}/cancel"), json!({})).await.refused(409, "not_cancellable");
+    user.post(&format!("/api/v1/tasks/{retried}/retry"), json!({})).await.refused(409, "not_retryable");
+}
+
+#[tokio::test]
+async fn a_node_task_survives_the_coordinator() {
+    let world = World::start().await;
+    let operator = world.operator().await;
+    let (node, agent) = (world.node(0), world.ready().pids.agents[0].clone());
+    signal(agent.pid, Signal::SIGSTOP);
+    let probe = operator.post(&format!("/api/v1/admin/nodes/{node}/probe"), json!({})).await.ok();
+    signal(world.ready().pids.coordinator, Signal::SIGKILL);
+    signal(agent.pid, Signal::SIGCONT);
+    let done = ended(&operator, probe["operation_id"].as_str().expect("an id")).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+}
