@@ -157,17 +157,22 @@ impl Node {
 
     /// A session as any user; none if the socket does not let it in.
     pub(crate) fn session_as(&self, user: u32, cell: &CellInfo, script: &str) -> Option<Session> {
-        let (cell, script) = (cell.clone(), script.to_owned());
-        let open = move || {
+        self.connect_as(user, cell).map(|stream| Session::over(stream, cell, script))
+    }
+
+    /// A connection to a cell as any user; none if the socket does not let it in.
+    pub(crate) fn connect_as(&self, user: u32, cell: &CellInfo) -> Option<UnixStream> {
+        let socket = cell.socket.clone();
+        let connect = move || {
             // SAFETY: plain numbers; they change this thread only, which ends after it.
             unsafe {
                 libc::syscall(libc::SYS_setgroups, 0, 0);
                 libc::syscall(libc::SYS_setresgid, -1, user, -1);
                 libc::syscall(libc::SYS_setresuid, -1, user, -1);
             }
-            UnixStream::connect(&cell.socket).is_ok().then(|| Session::open(&cell, &script))
+            UnixStream::connect(socket).ok()
         };
-        std::thread::spawn(open).join().unwrap()
+        std::thread::spawn(connect).join().unwrap()
     }
 
     pub(crate) fn run(&self, cell: &CellInfo, script: &str) -> Ran {
@@ -335,8 +340,11 @@ pub(crate) struct Session {
 impl Session {
     /// Runs `sh -c script` on pipes.
     pub(crate) fn open(cell: &CellInfo, script: &str) -> Self {
+        Self::over(UnixStream::connect(&cell.socket).unwrap(), cell, script)
+    }
+
+    fn over(stream: UnixStream, cell: &CellInfo, script: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let stream = UnixStream::connect(&cell.socket).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let attach = SessionAttach {
             allocation: cell.allocation.to_string(),

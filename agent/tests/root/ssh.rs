@@ -12,16 +12,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn key(dir: &Path, name: &str) -> String {
+pub(crate) fn key(dir: &Path, name: &str) -> String {
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join(name)).status();
     assert!(made.unwrap().success());
     fs::read_to_string(dir.join(format!("{name}.pub"))).unwrap().trim().to_owned()
 }
 
-fn ssh(cell: &CellInfo, dir: &Path, key: &str, arguments: &[&str]) -> Output {
+/// `ssh` over a connection to the cell.
+pub(crate) fn ssh(mut inside: UnixStream, cell: &CellInfo, dir: &Path, key: &str, arguments: &[&str]) -> Output {
     let door = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = door.local_addr().unwrap().port().to_string();
-    let mut inside = UnixStream::connect(&cell.socket).unwrap();
     let open = TunnelOpen { allocation: cell.allocation.to_string(), session: "se_ssh".into(), target: "ssh".into() };
     inside.write_all(&encode(Kind::TunnelOpen, &open)).unwrap();
     let mut header = [0; HEADER_LEN];
@@ -64,17 +64,27 @@ fn ssh_lands_behind_the_walls_and_keys_change_at_once() {
     wanted.cell.ssh_keys = Some(vec![mine]);
     let cell = node.create(wanted);
     assert!(cell.ssh_host_key.starts_with("ssh-ed25519 AAAA"));
-    let output = ssh(&cell, dir, "mine", &["id -un; hostname; echo $GREETING; ps -e | wc -l; exit 9"]);
+    let output = ssh(
+        UnixStream::connect(&cell.socket).unwrap(),
+        &cell,
+        dir,
+        "mine",
+        &["id -un; hostname; echo $GREETING; ps -e | wc -l; exit 9"],
+    );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(9), "{text} {}", String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("muster\nmy-cell\nhello\n"), "{text}");
-    let output = ssh(&cell, dir, "mine", &["-tt", "tty; stty size; exit 3"]);
+    let output =
+        ssh(UnixStream::connect(&cell.socket).unwrap(), &cell, dir, "mine", &["-tt", "tty; stty size; exit 3"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("/dev/pts/"));
-    assert_eq!(ssh(&cell, dir, "other", &["true"]).status.code(), Some(255));
+    assert_eq!(
+        ssh(UnixStream::connect(&cell.socket).unwrap(), &cell, dir, "other", &["true"]).status.code(),
+        Some(255)
+    );
     node.ask(Request::CellKeys { allocation: cell.allocation, keys: vec![other] }).unwrap();
-    assert_eq!(ssh(&cell, dir, "other", &["true"]).status.code(), Some(0));
-    assert_eq!(ssh(&cell, dir, "mine", &["true"]).status.code(), Some(255));
+    assert_eq!(ssh(UnixStream::connect(&cell.socket).unwrap(), &cell, dir, "other", &["true"]).status.code(), Some(0));
+    assert_eq!(ssh(UnixStream::connect(&cell.socket).unwrap(), &cell, dir, "mine", &["true"]).status.code(), Some(255));
     let bad = Request::CellKeys { allocation: cell.allocation, keys: vec!["a\nb".into()] };
     assert!(node.ask(bad).unwrap_err().to_string().starts_with("bad_key"));
 }

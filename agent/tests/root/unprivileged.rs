@@ -1,6 +1,7 @@
 //! The same half as an ordinary user, and without any wall.
 
 use crate::kit::{Node, Session, run, wanted};
+use crate::ssh::{key, ssh};
 use muster_agent::root::Level;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -11,7 +12,9 @@ const STRANGER: u32 = 1;
 #[test]
 fn an_ordinary_user_builds_cells_too() {
     let node = Node::start_as(STRANGER, "userns");
+    let dir = tempfile::tempdir().unwrap();
     let mut wanted = wanted();
+    wanted.cell.ssh_keys = Some(vec![key(dir.path(), "mine")]);
     let device = node.dir.path().join("dev/nvidia1");
     wanted.devices =
         vec![muster_agent::gpu::DevicePath { source: device, target: "/dev/nvidia1".into(), exclusive: true }];
@@ -25,6 +28,10 @@ fn an_ordinary_user_builds_cells_too() {
     assert!(ran.out.contains("nvidia1\n") && !ran.out.contains("nvidia0") && !ran.out.contains("sda"), "{ran:?}");
     assert!(ran.out.contains("wrote\n") && ran.out.contains("CapEff:\t0000000000000000"), "{ran:?}");
     assert!(ran.err.contains("/etc/shadow"), "{ran:?}");
+    let output =
+        ssh(node.connect_as(STRANGER, &cell).unwrap(), &cell, dir.path(), "mine", &["-tt", "id -un; tty; exit 4"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(4) && text.starts_with("muster\r\n/dev/pts/"), "{output:?}");
     let mut plant = node.session(&cell, "trap '' HUP TERM; setsid sleep 1000 & ipcmk -M 100; echo up; sleep 1000");
     plant.expect("up");
     let receipt = node.end(cell.allocation, 100);
