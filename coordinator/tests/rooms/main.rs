@@ -3,6 +3,7 @@
 mod agent;
 mod doors;
 mod evidence;
+mod golden;
 mod fleet;
 mod keyed;
 mod people;
