@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{
     fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -276,5 +277,10 @@ fn spawn(dir: &Path, options: &WorldOptions) -> Child {
     }
     command.envs(options.env.iter().cloned()).env("NO_COLOR", "1");
     let out = log.try_clone().expect("a log");
+    // A test that is killed takes its world along.
+    // SAFETY: prctl is async-signal-safe and touches no memory of ours.
+    unsafe {
+        command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?));
+    }
     command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("muster demo starts")
 }

@@ -3,8 +3,8 @@
 mod agent;
 mod doors;
 mod evidence;
-mod golden;
 mod fleet;
+mod golden;
 mod keyed;
 mod people;
 mod slots;
