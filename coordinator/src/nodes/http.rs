@@ -7,7 +7,7 @@ use super::view::NodeItem;
 use crate::app::App;
 use crate::base::authz::Verb;
 use crate::base::http::{
-    Caller, IfMatch, Json, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent, with_etag,
+    Caller, IfMatch, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent, with_etag,
 };
 use crate::operations::Accepted;
 use axum::extract::State;
@@ -33,12 +33,8 @@ pub fn operator_routes() -> OpenApiRouter<App> {
 /// Nodes, oldest first.
 #[utoipa::path(get, path = "/api/v1/admin/nodes", operation_id = "nodes.list", tag = "nodes",
     params(PageQuery), responses((status = 200, body = Page<NodeItem>)))]
-async fn list(
-    State(app): State<App>,
-    Caller(cx): Caller,
-    Query(query): Query<PageQuery>,
-) -> Result<Json<Page<NodeItem>>, Problem> {
-    verbs::list(&app, &cx, query).await.map(Json)
+async fn list(State(app): State<App>, Caller(cx): Caller, Query(query): Query<PageQuery>) -> Result<JsonText, Problem> {
+    verbs::list(&app, &cx, query).await
 }
 
 /// One node.

@@ -6,7 +6,7 @@ use super::view::{self, NodeItem};
 use crate::app::App;
 use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{FieldError, IfMatch, Page, PageQuery, Problem, StatusCode, answer_in};
+use crate::base::http::{FieldError, IfMatch, JsonText, Page, PageQuery, Problem, StatusCode, answer_in};
 use crate::base::store::Tx;
 use crate::cx::Cx;
 use muster_protocol::ids::NodeId;
@@ -149,19 +149,19 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if fits { Ok(()) } else { Err(Problem::invalid("name", "invalid", "A name is 1 to 63 letters, digits and -_.")) }
 }
 
-/// A page of nodes, oldest first.
+/// A page of nodes, oldest first, as the document of a `Page<NodeItem>`.
 ///
 /// # Errors
 /// 422 for a bad page.
-pub async fn list(app: &App, cx: &Cx, query: PageQuery) -> Result<Page<NodeItem>, Problem> {
+pub async fn list(app: &App, cx: &Cx, query: PageQuery) -> Result<JsonText, Problem> {
     authz::require(cx, Verb::NodesList, Scope::Platform)?;
     let app_ = app.clone();
     app.store
         .read(move |tx| {
             let page = Page::cut(store::page_in(tx, &query)?, &query, |node| (node.created_ms, node.id.to_string()))?;
             let total = store::count_in(tx)?;
-            let items = page.items.iter().map(|node| view::item_in(tx, &app_, node)).collect::<Result<_, _>>()?;
-            Ok(Page { items, next_cursor: page.next_cursor, total: Some(total) })
+            let items = page.items.iter().map(|node| view::item_in(tx, &app_, node)).collect::<Result<Vec<_>, _>>()?;
+            JsonText::of(&Page { items, next_cursor: page.next_cursor, total: Some(total) })
         })
         .await
 }

@@ -6,7 +6,7 @@ use super::store::{self, SlotRow};
 use super::verbs::{self, Decision};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{Caller, Json, Keyed, NoBody, Page, Path, Problem, idempotent};
+use crate::base::http::{Caller, Json, JsonText, Keyed, NoBody, Page, Path, Problem, idempotent};
 use crate::nodes;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
@@ -82,20 +82,15 @@ impl From<SlotRow> for SlotItem {
 /// Slots of a node.
 #[utoipa::path(get, path = "/api/v1/admin/nodes/{node_id}/slots", operation_id = "slots.list", tag = "slots",
     params(("node_id" = String, Path)), responses((status = 200, body = Page<SlotItem>)))]
-async fn list(
-    Shared(app): Shared<App>,
-    Caller(cx): Caller,
-    Path(id): Path<NodeId>,
-) -> Result<Json<Page<SlotItem>>, Problem> {
+async fn list(Shared(app): Shared<App>, Caller(cx): Caller, Path(id): Path<NodeId>) -> Result<JsonText, Problem> {
     authz::require(&cx, Verb::SlotsList, Scope::Platform)?;
-    let rows = app
-        .store
+    app.store
         .read(move |tx| {
             nodes::store::get_in(tx, id)?;
-            store::of_node_in(tx, id)
+            let rows = store::of_node_in(tx, id)?;
+            JsonText::of(&Page::<SlotItem>::whole(rows.into_iter().map(SlotItem::from).collect()))
         })
-        .await?;
-    Ok(Json(Page::whole(rows.into_iter().map(SlotItem::from).collect())))
+        .await
 }
 
 type Ids = Path<(NodeId, SlotId)>;

@@ -5,7 +5,7 @@ use super::store;
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::{parse_rfc3339, rfc3339};
-use crate::base::http::{Caller, Json, Page, PageQuery, Path, Problem, Query};
+use crate::base::http::{Caller, Json, JsonText, Page, PageQuery, Path, Problem, Query};
 use crate::nodes;
 use axum::extract::State;
 use muster_protocol::ids::NodeId;
@@ -118,11 +118,12 @@ async fn metrics(
     Caller(cx): Caller,
     Path(id): Path<NodeId>,
     Query(query): Query<SpanQuery>,
-) -> Result<Json<MetricsView>, Problem> {
+) -> Result<JsonText, Problem> {
     authz::require(&cx, Verb::NodesMetrics, Scope::Platform)?;
     let span = query.span(cx.now_ms)?;
     app.store.read(move |tx| nodes::store::get_in(tx, id)).await?;
-    Ok(Json(MetricsView::of(span, app.telemetry.node_series(id, span))))
+    let app_ = app.clone();
+    app.cpu.run(move || JsonText::of(&MetricsView::of(span, app_.telemetry.node_series(id, span)))).await?
 }
 
 /// An XID event of a GPU's driver.

@@ -16,6 +16,26 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
+/// A JSON document that was written where its rows were read, so that a long list costs the edge nothing.
+#[derive(Debug, Clone)]
+pub struct JsonText(Vec<u8>);
+
+impl JsonText {
+    /// Writes a document; call it on a store thread or on the cpu pool.
+    ///
+    /// # Errors
+    /// 500 if the value cannot be written.
+    pub fn of(value: &impl Serialize) -> Result<Self, Problem> {
+        serde_json::to_vec(value).map(Self).map_err(Problem::internal)
+    }
+}
+
+impl IntoResponse for JsonText {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], self.0).into_response()
+    }
+}
+
 /// The body of a request that needs none; anything sent is ignored.
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize)]
 #[serde(default)]

@@ -16,6 +16,6 @@ pub use axum::http::StatusCode;
 pub use auth::{Caller, Door, Visitor};
 pub use error::{FieldError, Problem, ProblemAction, ProblemBody};
 pub use etag::{IfMatch, with_etag};
-pub use extract::{Json, MaybeJson, NoBody, Path, Query};
+pub use extract::{Json, JsonText, MaybeJson, NoBody, Path, Query};
 pub use idempotency::{IdempotencyState, Keyed, KeyedRequest, answer_in, forget_in, idempotent};
 pub use page::{Cursor, Page, PageQuery};
