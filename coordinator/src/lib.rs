@@ -30,3 +30,4 @@ pub mod telemetry;
 pub mod tenants;
 pub mod terminals;
 pub mod users;
+pub mod views;

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::base::http::{Door, openapi, system};
 use crate::{
     access, allocations, audit, catalog, enrolment, nodes, operations, projects, slots, telemetry, terminals, users,
+    views,
 };
 use axum::Router;
 use axum::routing::get;
@@ -36,7 +37,8 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(operations::http::console_routes());
     let all = all.merge(catalog::http::console_routes());
     let all = all.merge(allocations::http::console_routes());
-    all.merge(terminals::http::console_routes())
+    let all = all.merge(terminals::http::console_routes());
+    all.merge(views::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {

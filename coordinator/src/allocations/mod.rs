@@ -43,6 +43,7 @@ use crate::base::authz::Verb;
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use crate::cx::Cx;
+use muster_protocol::desired::Slot;
 use muster_protocol::ids::AllocationId;
 
 /// The allocation, if the actor may do `verb` to it; 404 for a foreign and an unknown one alike.
@@ -51,6 +52,14 @@ use muster_protocol::ids::AllocationId;
 /// 404, 403 `forbidden_role`, or what the store says.
 pub fn find_in(tx: &mut Tx, cx: &Cx, id: AllocationId, verb: Verb) -> Result<Allocation, Problem> {
     release::seen_in(tx, cx, id, verb)
+}
+
+/// The slots it leases, or leased.
+///
+/// # Errors
+/// Only what the store says.
+pub fn slots_in(tx: &mut Tx, id: AllocationId) -> Result<Vec<Slot>, Problem> {
+    store::slots_of(tx, id)
 }
 
 /// What its batch command printed: offset and bytes of each piece, in order. At most 1 MiB in all.
