@@ -26,6 +26,15 @@ pub fn desired_in(tx: &mut Tx, node: NodeId) -> Result<(Vec<Cell>, Vec<Tombstone
             Wish::Gone => {}
         }
     }
+    for stray in store::strays(tx, node)? {
+        tombstones.push(Tombstone {
+            allocation: stray.allocation_id,
+            lease_epoch: stray.lease_epoch,
+            reason: "unclaimed".to_owned(),
+        });
+    }
+    tombstones.sort_by_key(|stone| stone.allocation);
+    tombstones.dedup_by_key(|stone| stone.allocation);
     Ok((cells, tombstones))
 }
 

@@ -13,6 +13,8 @@ use muster_protocol::report::Receipt;
 
 /// Hold code of a slot whose cell left something behind.
 const CLEANUP_FAILED: &str = "cleanup_failed";
+/// Hold code of a slot whose node was given up.
+const ABANDONED: &str = "abandoned";
 
 /// 409 `invalid_state` with the state it is in.
 pub(super) fn invalid_state(refused: Refused) -> Problem {
@@ -111,6 +113,16 @@ pub(super) fn receipt_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, receipt: &R
     }
     slots::free_in(tx, cx, row.id)?;
     apply_in(tx, cx, row, &Event::Receipt).map(|_| ())
+}
+
+/// Gives up on a node that will not come back: no receipt will come, so each slot is held for an operator.
+pub(super) fn abandon_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation) -> Result<(), Problem> {
+    for slot in store::slots_of(tx, row.id)? {
+        let reason = format!("the node was given up before {} was proved to be gone", row.id);
+        slots::hold_in(tx, cx, slot.id, ABANDONED, &reason)?;
+    }
+    apply_in(tx, cx, row, &Event::Abandon)?;
+    slots::free_in(tx, cx, row.id)
 }
 
 /// Wakes who acts on what was committed.

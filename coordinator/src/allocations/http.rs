@@ -1,5 +1,6 @@
 //! Routes of allocations.
 
+use super::cells::{self, CellItem, Ending};
 use super::launch::{self, Launched, Precheck};
 use super::release::{self, KeySet};
 use super::request::LaunchRequest;
@@ -47,6 +48,9 @@ pub(super) struct NewKeys {
 pub(super) struct Force {
     /// 1 to 500 characters; the tenant sees it.
     pub reason: String,
+    /// The node will not come back: no proof of the end is waited for, and its slots are held.
+    #[serde(default)]
+    pub node_lost: bool,
 }
 
 fn shown(tx: &mut Tx, row: store::Allocation) -> Result<AllocationView, Problem> {
@@ -174,9 +178,9 @@ async fn force(
     Path(id): Path<AllocationId>,
     keyed: Keyed<Force>,
 ) -> Result<Response, Problem> {
-    let (inner, reason) = (app.clone(), keyed.body.reason);
+    let (inner, body) = (app.clone(), keyed.body);
     idempotent(&app, &cx, keyed.request, move |cx| async move {
-        release::force(&inner, &cx, id, reason).await.map(|answer| (StatusCode::ACCEPTED, answer))
+        release::force(&inner, &cx, id, body.reason, body.node_lost).await.map(|answer| (StatusCode::ACCEPTED, answer))
     })
     .await
 }
@@ -198,6 +202,34 @@ async fn keys(
     .await
 }
 
+/// The cells of a node as it reported them last, unclaimed ones too.
+#[utoipa::path(get, path = "/api/v1/admin/nodes/{node_id}/cells", operation_id = "cells.list", tag = "allocations",
+    params(("node_id" = String, Path)), responses((status = 200, body = Page<CellItem>)))]
+async fn cell_list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+) -> Result<Json<Page<CellItem>>, Problem> {
+    Ok(Json(Page::whole(cells::list(&app, &cx, id).await?)))
+}
+
+/// Ends a cell that no allocation stands behind. 409 `claimed` for any other.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/cells/{allocation_id}/end", operation_id = "cells.end",
+    tag = "allocations", params(("node_id" = String, Path), ("allocation_id" = String, Path)),
+    responses((status = 202, body = Ending), (status = 409, body = ProblemBody)))]
+async fn cell_end(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path((node, id)): Path<(NodeId, AllocationId)>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    let inner = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        cells::end(&inner, &cx, node, id).await.map(|answer| (StatusCode::ACCEPTED, answer))
+    })
+    .await
+}
+
 /// Routes of the console door.
 #[must_use]
 pub fn console_routes() -> OpenApiRouter<App> {
@@ -212,5 +244,10 @@ pub fn console_routes() -> OpenApiRouter<App> {
 /// Routes of the operator door.
 #[must_use]
 pub fn operator_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(admin_list)).routes(routes!(admin_show)).routes(routes!(force))
+    OpenApiRouter::new()
+        .routes(routes!(admin_list))
+        .routes(routes!(admin_show))
+        .routes(routes!(force))
+        .routes(routes!(cell_list))
+        .routes(routes!(cell_end))
 }

@@ -1,6 +1,7 @@
 //! What nodes say about their cells, made into events of allocations. Idempotent; an agent is untrusted, so
 //! it can speak of allocations on its own node only, and its words are cut to size.
 
+use super::cells;
 use super::effects::{apply_in, receipt_in, wake};
 use super::model::{CELL_ENDED, Event, Failure, Wish};
 use super::progress;
@@ -13,7 +14,7 @@ use crate::base::store::{Lane, Tx};
 use crate::cx::Cx;
 use muster_protocol::facts::CellLog;
 use muster_protocol::ids::{AllocationId, NodeId};
-use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE};
+use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE, CELLS_PER_NODE};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,14 +29,17 @@ const REMEMBERED: usize = 65_536;
 /// Code of a cell that could not be built and whose node did not say why.
 const CELL_FAILED: &str = "cell_failed";
 
-/// The last report of each cell that was taken in: the same one again costs nothing.
+/// The last report of each cell that was taken in (the same one again costs nothing), and of each node.
 #[derive(Debug, Default)]
-pub struct Heard(Mutex<HashMap<AllocationId, CellReport>>);
+pub struct Heard {
+    cells: Mutex<HashMap<AllocationId, CellReport>>,
+    nodes: Mutex<HashMap<NodeId, Vec<CellReport>>>,
+}
 
 impl Heard {
     fn lock(&self) -> MutexGuard<'_, HashMap<AllocationId, CellReport>> {
         // Every change under the lock is one call; a panic leaves no half of it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_news(&self, id: AllocationId, cell: &CellReport) -> bool {
@@ -48,6 +52,16 @@ impl Heard {
             heard.clear();
         }
         heard.extend(cells);
+    }
+
+    fn whole(&self, node: NodeId, cells: &[CellReport]) {
+        let cells = cells.iter().take(CELLS_PER_NODE).cloned().collect();
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).insert(node, cells);
+    }
+
+    /// What a node said last about all of its cells; nothing before it said anything.
+    pub(super) fn on(&self, node: NodeId) -> Vec<CellReport> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned().unwrap_or_default()
     }
 
     /// The next report of this allocation counts, whatever it says.
@@ -63,6 +77,7 @@ impl Heard {
 /// # Errors
 /// Only what the store says; then the same report is to be given again.
 pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Problem> {
+    app.heard.whole(node, &report.cells);
     let cells: Vec<(AllocationId, CellReport)> = report
         .cells
         .into_iter()
@@ -86,7 +101,8 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
                     return Ok(true);
                 }
             }
-            Ok(false)
+            let strays = store::strays(tx, node)?;
+            Ok(strays.iter().any(|stray| seen.iter().any(|(id, _)| *id == stray.allocation_id)))
         })
         .await?;
     if news {
@@ -97,6 +113,8 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
                 for (id, cell) in &taken {
                     if let Some(mut row) = mine_in(tx, node, *id, cell)? {
                         take_in(tx, &cx, &mut row, cell)?;
+                    } else if let Some(receipt) = receipt_of(cell) {
+                        cells::receipt_in(tx, &cx, node, *id, &receipt)?;
                     }
                 }
                 Ok(audit::unchanged(()))
@@ -126,7 +144,7 @@ fn is_news(row: &Allocation, cell: &CellReport) -> bool {
 }
 
 /// Cuts an agent's words to one printable line.
-fn words(text: &str) -> String {
+pub(super) fn words(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_MAX).collect()
 }
 
@@ -197,11 +215,16 @@ fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Res
     if told {
         progress::follow_in(tx, cx, row)?;
     }
-    let over = matches!(cell.phase(), Phase::Ended | Phase::Failed);
-    if over && !cell.receipt_json.is_empty() {
-        receipt_in(tx, cx, row, &receipt(&cell.receipt_json))?;
+    match receipt_of(cell) {
+        Some(receipt) => receipt_in(tx, cx, row, &receipt),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The receipt of a cell that is over.
+fn receipt_of(cell: &CellReport) -> Option<Receipt> {
+    let over = matches!(cell.phase(), Phase::Ended | Phase::Failed) && !cell.receipt_json.is_empty();
+    over.then(|| receipt(&cell.receipt_json))
 }
 
 /// A receipt as the node wrote it; one that cannot be read proves nothing.

@@ -16,6 +16,7 @@
 //! stays until its receipt is stored; a node's report is news or it is not, and never undoes an end. Calls
 //! `audit`, `projects`, `access`, `operations`, `catalog`, `nodes`, `links`, `slots`, `scheduler`.
 
+mod cells;
 mod doc;
 mod effects;
 mod evaluate;

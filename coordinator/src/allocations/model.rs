@@ -124,6 +124,8 @@ pub enum Event {
     ReleaseTooLate,
     /// The node has not been heard for long.
     NodeLost,
+    /// An operator says that the node will not come back: no proof will come.
+    Abandon,
 }
 
 /// The event does not fit.
@@ -133,6 +135,8 @@ pub struct Refused(pub State);
 
 /// Code of an allocation whose cell ended although it was wanted.
 pub(super) const CELL_ENDED: &str = "cell_ended";
+/// Code of an allocation whose node is gone for good.
+pub(super) const NODE_LOST: &str = "node_lost";
 /// Code of an allocation that did not come up in time.
 pub(super) const PROVISIONING_DEADLINE: &str = "provisioning_deadline";
 
@@ -181,6 +185,16 @@ impl Lease {
             }),
             Event::ReleaseTooLate if self.state == State::Releasing => next.state = State::ReleaseFailed,
             Event::NodeLost if self.state == State::Active => next.state = State::Degraded,
+            Event::Abandon if self.wish == Wish::Gone => return Err(Refused(self.state)),
+            Event::Abandon => {
+                match self.state {
+                    State::Releasing | State::ReleaseFailed => next.state = State::Released,
+                    State::Failed => {}
+                    _ => next
+                        .fail(Failure { code: NODE_LOST.to_owned(), detail: "Its node is gone for good.".to_owned() }),
+                }
+                next.wish = Wish::Gone;
+            }
             _ => {}
         }
         Ok(next)
@@ -238,6 +252,7 @@ mod tests {
             Just(Event::TooLate),
             Just(Event::ReleaseTooLate),
             Just(Event::NodeLost),
+            Just(Event::Abandon),
         ]
     }
 
@@ -250,14 +265,15 @@ mod tests {
             let mut lease = Lease::new(release_on_exit);
             for event in events {
                 let Ok(next) = lease.apply(&event) else {
-                    prop_assert_eq!(event, Event::Release, "only acts of people are refused");
+                    prop_assert!(matches!(event, Event::Release | Event::Abandon), "only acts of people are refused");
                     continue;
                 };
                 // An end is an end.
                 prop_assert!(!lease.state.is_final() || next.state == lease.state);
                 prop_assert!(next.wish >= lease.wish, "a cell never comes back");
-                // Slots are freed by a receipt alone.
-                prop_assert!(next.wish != Wish::Gone || lease.wish == Wish::Gone || event == Event::Receipt);
+                // Slots are freed by a receipt, or by an operator who gives the node up.
+                let proved = matches!(event, Event::Receipt | Event::Abandon);
+                prop_assert!(next.wish != Wish::Gone || lease.wish == Wish::Gone || proved);
                 // What runs is wanted, what is wanted has not ended.
                 let lives = matches!(next.state, State::Requested | State::Provisioning | State::Active | State::Degraded);
                 prop_assert_eq!(lives, next.wish == Wish::Wanted);
@@ -284,7 +300,8 @@ mod tests {
             for event in events {
                 lease = lease.apply(&event).unwrap_or(lease);
             }
-            if last != Event::Release && let Ok(once) = lease.apply(&last) {
+            if !matches!(last, Event::Release | Event::Abandon)
+                && let Ok(once) = lease.apply(&last) {
                 let news = matches!(last, Event::Exited(_) | Event::Broken(_)) && once.wish == Wish::Wanted;
                 let twice = once.apply(&last).expect("news of a node");
                 prop_assert!(news || twice == once);

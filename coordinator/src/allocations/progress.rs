@@ -86,8 +86,19 @@ fn release_in(tx: &mut Tx, cx: &Cx, id: OperationId, row: &Allocation) -> Result
             let outcome = if receipt.clean {
                 Outcome::Succeeded
             } else {
-                operations::step_in(tx, cx, id, "free_slots", StepState::Skipped, "held: something was left behind")?;
-                Outcome::Partial(format!("Something was left behind: {}", receipt.leftovers.join("; ")))
+                operations::step_in(
+                    tx,
+                    cx,
+                    id,
+                    "free_slots",
+                    StepState::Skipped,
+                    "held: nothing proves that they are clean",
+                )?;
+                let left = receipt.leftovers.join("; ");
+                Outcome::Partial(match row.receipt {
+                    Some(_) => format!("Something was left behind: {left}"),
+                    None => "The node was given up: there is no proof, and its slots are held.".to_owned(),
+                })
             };
             operations::finish_in(tx, cx, id, &outcome).map(|_| ())
         }

@@ -1,6 +1,6 @@
 //! Giving allocations back, and changing who may log in.
 
-use super::effects::{about, apply_in, wake};
+use super::effects::{abandon_in, about, apply_in, wake};
 use super::evaluate::named_keys_in;
 use super::model::{Event, Wish};
 use super::progress::{self, RELEASE_STEPS};
@@ -13,6 +13,7 @@ use crate::base::limits;
 use crate::base::store::Tx;
 use crate::cx::Cx;
 use crate::links;
+use crate::nodes::model::Presence;
 use crate::operations::{self, Accepted, NewOperation};
 use muster_protocol::ids::{AllocationId, OperationId};
 use serde::Serialize;
@@ -114,18 +115,37 @@ pub(super) async fn release(
     Ok(answer)
 }
 
-/// The same by an operator, who says why; the tenant sees who and why.
-pub(super) async fn force(app: &App, cx: &Cx, id: AllocationId, reason: String) -> Result<Accepted, Problem> {
+/// The same by an operator, who says why; the tenant sees who and why. With `node_lost` nothing is waited for:
+/// the operator says that the node will not come back. 409 `node_online` while it is heard.
+pub(super) async fn force(
+    app: &App,
+    cx: &Cx,
+    id: AllocationId,
+    reason: String,
+    node_lost: bool,
+) -> Result<Accepted, Problem> {
     let reason = reason.trim().to_owned();
     if reason.is_empty() || reason.chars().count() > REASON_MAX {
         return Err(Problem::invalid("reason", "required", "Say why, in 1 to 500 characters."));
     }
-    let act = cx.clone();
+    let (act, looked) = (cx.clone(), app.clone());
     let answer = app
         .store
         .write(move |tx| {
             let mut row = seen_in(tx, &act, id, Verb::AllocationsForceRelease)?;
-            let operation_id = begin_in(tx, &act, &mut row, "force_released", None)?;
+            let ending = row.lease.wish == Wish::Ending && node_lost;
+            let operation_id = match row.release_operation_id.filter(|_| ending) {
+                Some(running) => running,
+                None if ending => row.operation_id,
+                None => begin_in(tx, &act, &mut row, "force_released", None)?,
+            };
+            if node_lost {
+                if looked.board.of(row.node_id) == Presence::Online {
+                    let detail = "The node is heard: it will prove the end itself.";
+                    return Err(Problem::conflict("node_online", detail));
+                }
+                abandon_in(tx, &act, &mut row)?;
+            }
             operations::note_in(tx, &act, operation_id, &reason)?;
             let answer = Accepted { operation_id };
             answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;

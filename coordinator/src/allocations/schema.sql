@@ -43,6 +43,16 @@ CREATE INDEX allocations_time ON allocations(created_ms, id);
 CREATE INDEX allocations_node ON allocations(node_id, id) WHERE wish <> 'gone';
 CREATE INDEX allocations_operation ON allocations(operation_id, id);
 
+-- Cells without an allocation that an operator ends: a tombstone each, until the receipt.
+CREATE TABLE stray_cells(
+  node_id TEXT NOT NULL,
+  allocation_id TEXT NOT NULL,
+  lease_epoch {{I64}} NOT NULL,
+  asked_ms {{I64}} NOT NULL,
+  ended_ms {{I64}},
+  PRIMARY KEY(node_id, allocation_id)
+){{STRICT}};
+
 -- The slots of a lease, as they were when it was made.
 CREATE TABLE allocation_slots(
   allocation_id TEXT NOT NULL REFERENCES allocations(id),

@@ -144,6 +144,8 @@ verbs! {
     AllocationsUpdate          = "allocations.update":          MEMBERS,   NONE;
     AllocationsRelease         = "allocations.release":         MEMBERS,   OPS;
     AllocationsForceRelease    = "allocations.force_release":   NONE,      OPS;
+    CellsList                  = "cells.list":                  NONE,      STAFF;
+    CellsEnd                   = "cells.end":                   NONE,      OPS;
     AllocationsSshKeys         = "allocations.ssh_keys":        MEMBERS,   NONE;
     AllocationsLogs            = "allocations.logs":            MEMBERS,   NONE;
     AllocationsMetrics         = "allocations.metrics":         VIEWERS,   STAFF;

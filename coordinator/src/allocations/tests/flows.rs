@@ -4,7 +4,7 @@ use super::rows::{self, Count};
 use super::{World, cell, clean, ended, person};
 use crate::allocations::model::{State, Wish};
 use crate::allocations::request::LaunchRequest;
-use crate::allocations::{kinds, launch, link, release, store};
+use crate::allocations::{cells, kinds, launch, link, release, store};
 use crate::base::authz::Verb;
 use crate::operations::{self, StepState};
 use crate::{catalog, outbound};
@@ -227,4 +227,53 @@ async fn a_cordon_between_plan_and_transaction_is_seen() {
     let refused = world.launch(world.request("h100")).await.expect_err("closed");
     assert_eq!(refused.code(), "sold_out");
     assert!(refused.detail().contains("opened again"), "{}", refused.detail());
+}
+
+#[tokio::test]
+async fn a_cell_without_an_allocation_waits_for_an_operator() {
+    let world = World::new().await;
+    let node = world.node(1).await;
+    let id = world.user.new_id();
+    let stray = CellReport { unclaimed: true, ..cell(id, Phase::Running) };
+    let report = Report { cells: vec![stray], ..Report::default() };
+    link::report(&world.app, node, report).await.expect("taken in");
+    let operator = world.app.system("test");
+    let shown = cells::list(&world.app, &operator, node).await.expect("a list");
+    assert!(shown.len() == 1 && shown[0].unclaimed);
+    let document = world.app.store.ingest(move |tx| outbound::compose(tx, node)).await.expect("a document");
+    assert_eq!(document.tombstones, vec![], "it is kept");
+    cells::end(&world.app, &operator, node, id).await.expect("asked for");
+    let document = world.app.store.ingest(move |tx| outbound::compose(tx, node)).await.expect("a document");
+    assert_eq!(document.tombstones.iter().map(|stone| stone.allocation).collect::<Vec<_>>(), vec![id]);
+    let report = Report { cells: vec![ended(id, &clean())], ..Report::default() };
+    link::report(&world.app, node, report).await.expect("taken in");
+    assert_eq!(world.count(Count::Receipts).await, 1);
+    let document = world.app.store.ingest(move |tx| outbound::compose(tx, node)).await.expect("a document");
+    assert_eq!(document.tombstones, vec![]);
+
+    let mine = world.launch(world.request("h100")).await.expect("launched").allocation_ids[0];
+    world.say(cell(mine, Phase::Running)).await;
+    let refused = cells::end(&world.app, &operator, node, mine).await.expect_err("claimed");
+    assert_eq!(refused.code(), "claimed");
+}
+
+#[tokio::test]
+async fn a_lost_node_is_given_up_by_an_operator_only() {
+    let world = World::new().await;
+    let node = world.node(1).await;
+    let id = world.launch(world.request("h100")).await.expect("launched").allocation_ids[0];
+    world.say(cell(id, Phase::Running)).await;
+    let operator = world.app.system("test");
+    let gone = |lost| release::force(&world.app, &operator, id, "burnt down".into(), lost);
+    assert_eq!(gone(true).await.expect_err("heard").code(), "node_online");
+    assert_eq!(world.row(id).await.lease.state, State::Active, "a refusal changes nothing");
+    world.app.board.forget(node);
+    gone(false).await.expect("released");
+    assert_eq!(world.row(id).await.lease.state, State::Releasing);
+    let done = gone(true).await.expect("given up");
+    let row = world.row(id).await;
+    assert_eq!((row.lease.state, row.lease.wish), (State::Released, Wish::Gone));
+    assert_eq!(world.slot_states(node).await[0], ("free".into(), 1), "held, never resold by itself");
+    assert_eq!(world.operation(done.operation_id).await.outcome.as_deref(), Some("partial"));
+    assert_eq!(world.count(Count::Receipts).await, 0, "nothing is proved");
 }
