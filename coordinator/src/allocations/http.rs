@@ -8,7 +8,9 @@ use super::store::{self, Filter};
 use super::view::{AllocationView, view};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{Caller, Json, Keyed, NoBody, Page, PageQuery, Path, Problem, ProblemBody, Query, idempotent};
+use crate::base::http::{
+    Caller, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, ProblemBody, Query, idempotent,
+};
 use crate::base::store::Tx;
 use crate::cx::Cx;
 use crate::operations::Accepted;
@@ -58,19 +60,20 @@ fn shown(tx: &mut Tx, row: store::Allocation) -> Result<AllocationView, Problem>
     Ok(view(row, slots))
 }
 
-async fn page(app: &App, query: ListQuery, mut filter: Filter) -> Result<Json<Page<AllocationView>>, Problem> {
+async fn page(app: &App, query: ListQuery, mut filter: Filter) -> Result<JsonText, Problem> {
     let paging = PageQuery { cursor: query.cursor, limit: query.limit };
     let wrong = |field: &str| Problem::invalid(field, "invalid", "This is not an id.");
     filter.state = query.state;
     filter.user_id = query.user_id.map(|id| id.parse::<UserId>().map_err(|_| wrong("user_id"))).transpose()?;
     filter.node_id = query.node_id.map(|id| id.parse::<NodeId>().map_err(|_| wrong("node_id"))).transpose()?;
     let bound = paging.newest_first()?;
-    let rows = app.store.read(move |tx| {
+    let page = app.store.read(move |tx| {
         let rows = store::list(tx, &filter, bound.clone())?;
-        rows.into_iter().map(|row| Ok((row.created_ms, shown(tx, row)?))).collect::<Result<Vec<_>, Problem>>()
+        let page = Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?;
+        let items = page.items.into_iter().map(|row| shown(tx, row)).collect::<Result<Vec<_>, Problem>>()?;
+        JsonText::of(&Page { items, next_cursor: page.next_cursor, total: page.total })
     });
-    let page = Page::cut(rows.await?, &paging, |(at, item)| (*at, item.id.clone()))?;
-    Ok(Json(page.map(|(_, item)| item)))
+    page.await
 }
 
 /// Launches. 409 with the code of what is in the way (`sold_out`, `ssh_key_missing`, …) and no row left.
@@ -99,11 +102,7 @@ async fn precheck(
 /// Allocations of one's tenant, newest first.
 #[utoipa::path(get, path = "/api/v1/allocations", operation_id = "allocations.list", tag = "allocations",
     params(ListQuery), responses((status = 200, body = Page<AllocationView>)))]
-async fn list(
-    State(app): State<App>,
-    Caller(cx): Caller,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Page<AllocationView>>, Problem> {
+async fn list(State(app): State<App>, Caller(cx): Caller, Query(query): Query<ListQuery>) -> Result<JsonText, Problem> {
     let tenant = cx.tenant_id()?;
     authz::require(&cx, Verb::AllocationsList, Scope::Tenant(tenant))?;
     page(&app, query, Filter { tenant_id: Some(tenant), ..Filter::default() }).await
@@ -116,7 +115,7 @@ async fn admin_list(
     State(app): State<App>,
     Caller(cx): Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Page<AllocationView>>, Problem> {
+) -> Result<JsonText, Problem> {
     authz::require(&cx, Verb::AllocationsList, Scope::Platform)?;
     page(&app, query, Filter::default()).await
 }

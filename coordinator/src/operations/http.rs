@@ -6,7 +6,9 @@ use super::verbs::{self, Accepted};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::{rfc3339, rfc3339_opt};
-use crate::base::http::{Caller, Door, Json, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent};
+use crate::base::http::{
+    Caller, Door, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent,
+};
 use crate::cx::Cx;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -159,7 +161,7 @@ impl From<Operation> for OperationView {
     }
 }
 
-async fn page(app: &App, cx: Cx, query: ListQuery) -> Result<Page<OperationView>, Problem> {
+async fn page(app: &App, cx: Cx, query: ListQuery) -> Result<JsonText, Problem> {
     let paging = PageQuery { cursor: query.cursor, limit: query.limit };
     let tenant_id = match cx.person()?.door {
         Door::Console => Some(cx.tenant_id()?),
@@ -168,19 +170,19 @@ async fn page(app: &App, cx: Cx, query: ListQuery) -> Result<Page<OperationView>
     authz::require(&cx, Verb::OperationsList, tenant_id.map_or(Scope::Platform, Scope::Tenant))?;
     let filter = Filter { tenant_id, kind: query.kind, state: query.state, subject: query.subject };
     let bound = paging.newest_first()?;
-    let rows = app.store.read(move |tx| store::list(tx, &filter, bound.clone())).await?;
-    Ok(Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?.map(Into::into))
+    let page = app.store.read(move |tx| {
+        let rows = store::list(tx, &filter, bound.clone())?;
+        let page = Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?;
+        JsonText::of(&page.map(OperationView::from))
+    });
+    page.await
 }
 
 /// Operations of one's tenant, newest first; at the operator door all of them.
 #[utoipa::path(get, path = "/api/v1/operations", operation_id = "operations.list", tag = "operations",
     params(ListQuery), responses((status = 200, body = Page<OperationView>)))]
-async fn list(
-    State(app): State<App>,
-    Caller(cx): Caller,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Page<OperationView>>, Problem> {
-    page(&app, cx, query).await.map(Json)
+async fn list(State(app): State<App>, Caller(cx): Caller, Query(query): Query<ListQuery>) -> Result<JsonText, Problem> {
+    page(&app, cx, query).await
 }
 
 /// The same under the word for submitters.
@@ -190,8 +192,8 @@ async fn task_list(
     State(app): State<App>,
     Caller(cx): Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Page<OperationView>>, Problem> {
-    page(&app, cx, query).await.map(Json)
+) -> Result<JsonText, Problem> {
+    page(&app, cx, query).await
 }
 
 async fn shown(app: &App, cx: Cx, id: OperationId, verb: Verb) -> Result<OperationView, Problem> {
