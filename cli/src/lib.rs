@@ -15,6 +15,12 @@ use clap::Parser;
 use cmd::{Context, Muster};
 use std::process::ExitCode;
 
+/// Whether the words, as far as they can be read, name a command whose codes are the remote's.
+fn runs_a_remote_command() -> bool {
+    let verb = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    matches!(verb.as_deref(), Some("terminal" | "exec" | "ssh"))
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -26,7 +32,11 @@ pub fn main() -> ExitCode {
         Ok(muster) => muster,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { error::exit::CLIENT } else { error::exit::OK });
+            return ExitCode::from(match (error.use_stderr(), runs_a_remote_command()) {
+                (false, _) => error::exit::OK,
+                (true, true) => error::exit::SESSION,
+                (true, false) => error::exit::CLIENT,
+            });
         }
     };
     let done = Context::new(&muster).and_then(|context| {

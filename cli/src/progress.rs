@@ -104,7 +104,7 @@ impl Shown {
                     }
                 }
                 "completed" => self.say(index, format!("done    {name}")),
-                "failed" => self.say(index, format!("failed  {name}")),
+                "failed" => self.say(index, format!("failed  {name}: {}", clean(&text(step, "detail")))),
                 "skipped" => self.say(index, format!("skipped {name}")),
                 _ => {}
             }

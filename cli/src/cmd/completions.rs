@@ -13,6 +13,7 @@ pub struct Completions {
 }
 
 pub(super) fn run(args: &Completions) -> Result<()> {
-    clap_complete::generate(args.shell, &mut Muster::command(), "muster", &mut std::io::stdout());
-    Ok(())
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Muster::command(), "muster", &mut script);
+    crate::output::line(String::from_utf8_lossy(&script).trim_end())
 }

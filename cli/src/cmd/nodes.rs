@@ -10,6 +10,9 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+/// How many of a node's tasks are looked through for the one of a probe.
+const RECENT_TASKS: usize = 50;
+
 /// What to do with machines.
 #[derive(Debug, Subcommand)]
 pub enum Nodes {
@@ -48,7 +51,7 @@ pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
         Nodes::Cordon(args) => act(context, &mut client, &args.node, "cordon").await,
         Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
         Nodes::Drain(args) => act(context, &mut client, &args.node, "drain").await,
-        Nodes::Probe(args) => act(context, &mut client, &args.node, "probe").await,
+        Nodes::Probe(args) => probe(context, &mut client, &args.node).await,
     }
 }
 
@@ -146,8 +149,25 @@ async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -
     finish(context, client, &answer, &format!("{verb}: {id}")).await
 }
 
+/// Asks the agent, waits, and shows what it found. With --json the node task's document, which holds it.
+async fn probe(context: &Context, client: &mut Client, wanted: &str) -> Result<()> {
+    let id = resolve::node(client, wanted).await?;
+    let answer = client.post(&format!("/api/v1/admin/nodes/{id}/probe"), &json!({})).await?;
+    let operation = text(&answer, "operation_id");
+    let ended = progress::follow(client, &operation).await?;
+    let tasks = client.list(&format!("/api/v1/admin/nodes/{id}/tasks"), RECENT_TASKS).await?;
+    let task = items(&tasks).iter().find(|task| task["operation_id"] == operation.as_str());
+    if context.json {
+        output::json(task.unwrap_or(&ended))?;
+    } else if let Some(checks) = task.and_then(|task| task["result"]["checks"].as_array()) {
+        let rows = checks.iter().map(|check| vec![text(check, "name"), text(check, "state"), text(check, "detail")]);
+        output::table(&["check", "state", "detail"], rows.collect(), "")?;
+    }
+    progress::outcome(&ended)
+}
+
 /// Follows the operation of an answer if it started one, and prints what came of it.
-pub(super) async fn finish(context: &Context, client: &mut Client, answer: &Value, said: &str) -> Result<()> {
+async fn finish(context: &Context, client: &mut Client, answer: &Value, said: &str) -> Result<()> {
     let Some(operation) = answer["operation_id"].as_str() else {
         if context.json {
             return output::json(answer);
