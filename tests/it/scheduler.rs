@@ -55,3 +55,36 @@ async fn a_whole_node_is_leased_as_one() {
     user.post("/api/v1/allocations", json!({"sku": "h100", "ssh_key_ids": []})).await.refused(409, "sold_out");
     user.post("/api/v1/allocations", json!({"sku": "node", "ssh_key_ids": []})).await.refused(409, "sold_out");
 }
+
+#[tokio::test]
+async fn labels_choose_the_node_and_placements_fill_one_gpu_first() {
+    let world = World::with_nodes(4).await;
+    let (user, operator) = (world.user().await, world.operator().await);
+    for bad in [
+        json!({"sku": "h100", "count": 0}),
+        json!({"sku": "h100", "count": 100_000}),
+        json!({"sku": "h100", "count": -1}),
+    ] {
+        user.post("/api/v1/allocations", bad).await.refused(422, "validation_failed");
+    }
+    let many = json!({"sku": "h100", "count": 9, "command": ["true"]});
+    user.post("/api/v1/allocations", many).await.refused(409, "sold_out");
+    user.post("/api/v1/allocations", json!({"sku": "nowhere", "command": ["true"]})).await.refused(404, "not_found");
+    // A SKU with labels goes to the node that carries them, although another has the same GPU.
+    let node = world.node(3);
+    let path = format!("/api/v1/admin/nodes/{node}");
+    let read = operator.get(&path).await.etag();
+    let _ = operator.patch(&path, &read, json!({"labels": {"zone": "b"}})).await.ok();
+    for (name, zone) in [("in-b", "b"), ("in-c", "c")] {
+        let sku = json!({"name": name, "kind": "gpu", "gpu_model": "l40s", "labels": {"zone": zone}});
+        let made = operator.post("/api/v1/admin/skus", sku).await.ok();
+        let path = format!("/api/v1/admin/skus/{}/activate", made["id"].as_str().expect("an id"));
+        let _ = operator.post(&path, json!({})).await.ok();
+    }
+    assert_eq!(launch(&user, json!({"sku": "in-b"})).await["node_id"], node.as_str());
+    user.post("/api/v1/allocations", json!({"sku": "in-c", "command": ["true"]})).await.refused(409, "sold_out");
+    // Placements of one GPU are used up before a second GPU is broken into.
+    let first = launch(&user, json!({"sku": "mig-3g.40gb"})).await;
+    let second = launch(&user, json!({"sku": "mig-2g.20gb"})).await;
+    assert_eq!(first["node_id"], second["node_id"]);
+}

@@ -36,6 +36,21 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
+    /// The version that `ETag` names, as `If-Match` takes it.
+    ///
+    /// # Panics
+    /// If it names none.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        self.headers["etag"].to_str().expect("a version").to_owned()
+    }
+
+    /// Whether it is a kept answer to a key that came again.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        self.headers.get("idempotent-replayed").is_some_and(|value| value == "true")
+    }
+
     /// The body of a success.
     ///
     /// # Panics
@@ -185,6 +200,11 @@ impl Api {
     /// POST with a key of one's own.
     pub async fn post_with_key(&self, path: &str, body: Value, key: &str) -> Answer {
         self.send(Method::POST, path, &[("idempotency-key", key)], Some(body.to_string())).await
+    }
+
+    /// PATCH of what was read at a version.
+    pub async fn patch(&self, path: &str, version: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, &[("if-match", version)], Some(body.to_string())).await
     }
 
     /// DELETE with a fresh idempotency key.

@@ -66,6 +66,32 @@ pub async fn slots(operator: &Api, node: &str, state: &str) -> Vec<Value> {
     list["items"].as_array().into_iter().flatten().filter(|slot| slot["state"] == state).cloned().collect()
 }
 
+/// The one thing of a list that has an id.
+///
+/// # Panics
+/// If it is not there, or twice.
+#[must_use]
+pub fn only<'a>(list: &'a Value, field: &str, value: &Value) -> &'a Value {
+    let found: Vec<_> = list["items"].as_array().expect("a list").iter().filter(|item| item[field] == *value).collect();
+    assert_eq!(found.len(), 1, "{field} {value}: {list:#}");
+    found[0]
+}
+
+/// Waits until a node has a link again.
+pub async fn online(operator: &Api, node: &str) -> Value {
+    eventually(&format!("{node} is online"), async || {
+        let item = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
+        (item["presence"] == "online").then_some(item)
+    })
+    .await
+}
+
+/// An id of the right form that nothing has.
+#[must_use]
+pub fn nobody(prefix: &str) -> String {
+    format!("{prefix}_{}", "0".repeat(26))
+}
+
 /// A machine that is no node yet.
 #[derive(Debug)]
 pub struct Machine {

@@ -198,6 +198,33 @@ impl World {
         Api::sign_up(&self.ready().console_url, "stranger").await
     }
 
+    /// `kill -9` of the coordinator, without waiting for anything: call it the moment an answer is read, and the
+    /// change is committed while its effect is still to come.
+    ///
+    /// The pid tells [`World::coordinator_is_back`] whom not to wait for.
+    pub fn kill_coordinator(&self) -> i32 {
+        let pid = self.ready().pids.coordinator;
+        signal(pid, nix::sys::signal::Signal::SIGKILL);
+        pid
+    }
+
+    /// Waits until another coordinator than `killed` answers.
+    pub async fn coordinator_is_back(&self, killed: i32) {
+        eventually_within(STOP_WITHIN, "another coordinator answers", async || {
+            let ready = self.ready();
+            let door = Api::anonymous(&ready.console_url);
+            let answer = door.try_send(reqwest::Method::GET, "/readyz", &[], None).await.ok()?;
+            (ready.pids.coordinator != killed && answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// `kill -9` of the coordinator, until the next one answers.
+    pub async fn crash(&self) {
+        let killed = self.kill_coordinator();
+        self.coordinator_is_back(killed).await;
+    }
+
     /// The process of the demo itself.
     #[must_use]
     pub fn pid(&self) -> i32 {

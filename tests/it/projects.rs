@@ -1,0 +1,34 @@
+//! The room `projects` through its door: whose they are, and that a sign-up leaves exactly one behind.
+
+use muster_tests::{Api, World, flow::nobody};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn projects_are_ones_own_and_a_sign_up_before_a_crash_has_exactly_one() {
+    let world = World::with_nodes(0).await;
+    let user = world.user().await;
+    user.get("/api/v1/projects?cursor=garbage").await.refused(422, "validation_failed");
+    let own = user.get("/api/v1/projects").await.ok();
+    assert_eq!(own["items"].as_array().map(Vec::len), Some(1), "{own:#}");
+
+    let late = Api::sign_up(&world.ready().console_url, "late").await;
+    world.crash().await;
+    let theirs = late.get("/api/v1/projects").await.ok();
+    assert_eq!(theirs["items"].as_array().map(Vec::len), Some(1), "{theirs:#}");
+    assert_eq!(theirs["items"][0]["is_default"], true);
+    assert_ne!(theirs["items"][0]["id"], own["items"][0]["id"]);
+
+    // Somebody else's project is no different from one that is not there.
+    let operator = world.operator().await;
+    let sku = operator.post("/api/v1/admin/skus", json!({"name": "any", "kind": "cpu"})).await.ok();
+    let activate = format!("/api/v1/admin/skus/{}/activate", sku["id"].as_str().expect("an id"));
+    let _ = operator.post(&activate, json!({})).await.ok();
+    let launch = async |project: &Value| {
+        let body = json!({"sku": "any", "command": ["true"], "project_id": project});
+        user.post("/api/v1/allocations", body).await
+    };
+    let (foreign, missing) = (launch(&theirs["items"][0]["id"]).await, launch(&json!(nobody("pj"))).await);
+    assert_eq!((foreign.status, foreign.code()), (missing.status, missing.code()));
+    assert!([404, 422].contains(&foreign.status.as_u16()), "{}", foreign.text);
+    launch(&own["items"][0]["id"]).await.refused(409, "sold_out");
+}

@@ -1,0 +1,55 @@
+//! The room `terminals` through its doors: tokens that cannot be had, sessions of others, and what a crash of
+//! the coordinator makes of tokens and sessions.
+
+use muster_tests::{
+    Message, Terminal, World,
+    flow::{launch, nobody, online, only},
+};
+use serde_json::json;
+
+#[tokio::test]
+async fn tokens_and_sessions_are_checked_and_survive_a_crash_as_they_should() {
+    let world = World::start().await;
+    let (user, stranger) = (world.user().await, world.stranger().await);
+    let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/v1/allocations/{id}");
+    let (token, tunnel) = (format!("{path}/terminal-token"), format!("{path}/tunnel-token"));
+    for bad in [json!({"target": "mail"}), json!({}), json!({"target": 5})] {
+        user.post(&tunnel, bad).await.refused(422, "validation_failed");
+    }
+    let long = vec!["x"; 10_000];
+    user.post(&token, json!({"command": long})).await.refused(422, "validation_failed");
+    for foreign in [id.clone(), nobody("al")] {
+        let path = format!("/api/v1/allocations/{foreign}");
+        let ssh = json!({"target": "ssh"});
+        stranger.post(&format!("{path}/tunnel-token"), ssh).await.refused(404, "not_found");
+        stranger.post(&format!("{path}/terminal-token"), json!({})).await.refused(404, "not_found");
+    }
+
+    let mut terminal = Terminal::open(&user, &id).await;
+    assert_eq!(terminal.run("x=kept; echo $x").await, "kept");
+    let session = terminal.ready["session_id"].as_str().expect("an id").to_owned();
+    let sessions = format!("{path}/sessions");
+    let _ = only(&user.get(&sessions).await.ok(), "id", &json!(session));
+    stranger.delete(&format!("{sessions}/{session}")).await.refused(404, "not_found");
+    user.delete(&format!("{sessions}/{}", nobody("se"))).await.refused(404, "not_found");
+    assert_eq!(terminal.run("echo still here").await, "still here");
+
+    // A token is worth nothing after a crash; the session it would have opened goes on.
+    let unused = user.post(&token, json!({})).await.ok();
+    world.crash().await;
+    assert!(matches!(terminal.end().await, (None, _)));
+    let _ = online(&world.operator().await, &world.node(0)).await;
+    let old = Terminal::try_attach(&user, &id, json!({"token": unused["token"]})).await;
+    assert!(matches!(old, Err(Message::Closed(4401) | Message::Control(_))), "{old:?}");
+    let mut back = terminal.again(&user, &id).await;
+    assert_eq!(back.ready["resumed"], true);
+    assert_eq!(back.run("echo $x").await, "kept");
+    let listed = user.get(&sessions).await.ok();
+    assert_eq!(only(&listed, "id", &json!(session))["state"], "attached", "{listed:#}");
+    let ended = user.delete(&format!("{sessions}/{session}")).await;
+    assert!(ended.status.is_success(), "{}", ended.text);
+    let _ = back.end().await;
+    let listed = user.get(&sessions).await.ok();
+    assert_eq!(only(&listed, "id", &json!(session))["state"], "ended", "{listed:#}");
+}
