@@ -1,7 +1,6 @@
 //! Two clocks. The wall clock is reported, never trusted: machines wake up in 1970. Trusted time is the last
 //! word the coordinator gave, carried on by the kernel's clock since boot, and never before this build.
 
-use muster_protocol::level::LEVELS;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -30,22 +29,15 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// When this build can be at the earliest: the day of its newest wire level.
+/// No build of Muster is older: 2025-01-01, ms since 1970.
+const NO_BUILD_BEFORE_MS: i64 = 1_735_689_600_000;
+
+/// When this build can be at the earliest: what its packager said (`SOURCE_DATE_EPOCH`), else a day before which
+/// there was none.
 #[must_use]
 pub fn build_floor_ms() -> i64 {
-    let date = LEVELS.last().map_or("1970-01-01", |level| level.date);
-    let mut parts = date.split('-').filter_map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (parts.next().unwrap_or(1970), parts.next().unwrap_or(1), parts.next().unwrap_or(1));
-    days_from_civil(year, month, day) * 86_400_000
-}
-
-/// Days from 1970-01-01 to a day of the Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    let said = option_env!("SOURCE_DATE_EPOCH").and_then(|text| text.parse::<i64>().ok());
+    said.map_or(NO_BUILD_BEFORE_MS, |seconds| seconds.saturating_mul(1000).max(NO_BUILD_BEFORE_MS))
 }
 
 /// A word of the coordinator about the time, as the journal keeps it.
@@ -102,14 +94,6 @@ fn trusted(word: &Word, boot_id: &str, boot_ms: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_counted_as_the_calendar_does() {
-        assert_eq!(days_from_civil(1970, 1, 1), 0);
-        assert_eq!(days_from_civil(2000, 3, 1), 11_017);
-        assert_eq!(days_from_civil(2026, 11, 23), 20_780);
-        assert_eq!(build_floor_ms() % 86_400_000, 0);
-    }
 
     #[test]
     fn trusted_time_runs_on_within_a_boot_and_stands_still_across_one() {
