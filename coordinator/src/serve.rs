@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::base::clock::Clock;
 use crate::base::http::{Door, frame, listen};
 use crate::base::rng::Rng;
-use crate::base::{limits, notify, watchdog};
+use crate::base::{limits, memory, notify, watchdog};
 use crate::config::{Config, DoorConfig, DoorTls};
 use crate::fleet;
 use crate::{links, routes};
@@ -33,6 +33,7 @@ pub struct Addresses {
 
 /// Runs a coordinator until SIGTERM or SIGINT. Fails when a critical part of it ended by itself.
 pub fn serve(config: Config) -> anyhow::Result<()> {
+    memory::give_large_blocks_back();
     let _alone = fleet::lock(&config.data_dir)?;
     let app = App::build(config, Clock::System, Rng::from_system())?;
     let edge = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
