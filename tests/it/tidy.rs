@@ -140,3 +140,47 @@ fn nothing_is_left_open() {
     }
     complain("unfinished work is not landed", &found);
 }
+
+#[test]
+fn only_audit_makes_recorded_values() {
+    let found: Vec<_> = sources()
+        .iter()
+        .filter(|(path, text)| {
+            let maker = path.ends_with("audit/record.rs") || path.starts_with("coordinator/src/base/store");
+            path.starts_with("coordinator/src") && !maker && text.contains("by_audit(")
+        })
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    complain("a write cannot be committed without its event", &found);
+}
+
+#[test]
+fn a_table_is_written_by_its_room_only() {
+    let root = root().join("coordinator/src");
+    let mut found = Vec::new();
+    for room in ROOMS {
+        let schema = fs::read_to_string(root.join(room).join("schema.sql")).unwrap_or_default();
+        let tables = schema.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")?.split('(').next());
+        for table in tables {
+            let writes = ["INSERT INTO", "UPDATE", "DELETE FROM"].map(|word| format!("{word} {table}"));
+            let written = |text: &str, write: &String| {
+                text.match_indices(write.as_str()).any(|(at, _)| {
+                    !text[at + write.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
+                })
+            };
+            // A room's own tests may set up what other rooms would have written.
+            let test = |path: &Path| path.components().any(|part| part.as_os_str() == "tests");
+            let other = |path: &Path| {
+                path.starts_with("coordinator/src")
+                    && !path.starts_with(format!("coordinator/src/{room}"))
+                    && !test(path)
+            };
+            for (path, text) in sources().iter().filter(|(path, _)| other(path)) {
+                if writes.iter().any(|write| written(text, write)) {
+                    found.push(format!("{}: {table} of {room}", path.display()));
+                }
+            }
+        }
+    }
+    complain("a table is written by one room, others may read it", &found);
+}
