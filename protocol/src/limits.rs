@@ -14,8 +14,8 @@ pub const SESSION_DATA_MAX: u32 = (32 << 10) + 8;
 pub const SESSION_CREDIT: u64 = 64 << 10;
 /// Replay ring of one session, in bytes; it grows as used.
 pub const SESSION_RING_MAX: usize = 8 << 20;
-/// Sessions of one cell.
-pub const CELL_SESSIONS_MAX: usize = 64;
+/// Sessions and tunnels of one cell at a time: a hundred people may look into one allocation.
+pub const CELL_SESSIONS_MAX: usize = 192;
 /// Output of a batch command that is kept after its cell, in bytes (the last ones win).
 pub const CELL_LOG_MAX: usize = 1 << 20;
 /// Piece of a kept log in one fact, in bytes.
