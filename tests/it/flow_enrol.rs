@@ -68,7 +68,8 @@ async fn a_machine_enrols_by_hand_and_is_approved() {
     let _ = operator.post(&format!("/api/v1/admin/nodes/{node}/approve"), json!({})).await.ok();
     let item = eventually("the node is active", async || {
         let item = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
-        (item["state"] == "active").then_some(item)
+        // Its inventory follows its hello.
+        (item["state"] == "active" && item["gpu_state"].is_string()).then_some(item)
     })
     .await;
     assert!(["none", "driver_missing"].contains(&text(&item["gpu_state"])), "{item:#}");
