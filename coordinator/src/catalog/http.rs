@@ -125,7 +125,7 @@ impl NewSku {
             name: self.name,
             state: SkuState::Draft,
             kind,
-            gpu_model: self.gpu_model.map(|model| model.trim().to_lowercase()),
+            gpu_model: self.gpu_model.map(|model| model.trim().to_owned()),
             profile: self.profile,
             gpus,
             size: Size {

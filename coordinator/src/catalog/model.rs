@@ -67,7 +67,7 @@ pub struct Sku {
     pub state: State,
     /// What an allocation takes.
     pub kind: Kind,
-    /// Part of NVML's name in lower case; none: any.
+    /// Part of NVML's name, in any case; none: any.
     pub gpu_model: Option<String>,
     /// MIG profile.
     pub profile: Option<String>,

@@ -4,7 +4,7 @@ CREATE TABLE skus(
   name TEXT NOT NULL UNIQUE,
   state TEXT NOT NULL,
   kind TEXT NOT NULL,
-  -- A part of NVML's name in lower case; null: any.
+  -- A part of NVML's name, in any case; null: any.
   gpu_model TEXT,
   -- MIG profile; null unless kind is mig.
   profile TEXT,

@@ -56,7 +56,7 @@ impl Edit {
     fn over(&self, mut sku: Sku) -> Sku {
         let edit = self.clone();
         sku.name = edit.name.unwrap_or(sku.name);
-        sku.gpu_model = edit.gpu_model.map(|model| model.trim().to_lowercase()).or(sku.gpu_model);
+        sku.gpu_model = edit.gpu_model.map(|model| model.trim().to_owned()).or(sku.gpu_model);
         sku.profile = edit.profile.or(sku.profile);
         sku.gpus = edit.gpus.unwrap_or(sku.gpus);
         sku.size.cpu_milli = edit.cpu_milli.unwrap_or(sku.size.cpu_milli);

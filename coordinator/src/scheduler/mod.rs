@@ -30,5 +30,6 @@ pub fn wanted(sku: &Sku) -> Request {
         Kind::Mig => Wanted::Mig(sku.profile.clone().unwrap_or_default(), count),
         Kind::Node => Wanted::Node(count),
     };
-    Request { kind, gpu_model: sku.gpu_model.clone(), labels: sku.labels.clone() }
+    let gpu_model = sku.gpu_model.as_ref().map(|model| model.to_lowercase());
+    Request { kind, gpu_model, labels: sku.labels.clone() }
 }
