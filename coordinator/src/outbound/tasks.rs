@@ -44,7 +44,7 @@ async fn run(app: &App, running: &Running) -> Result<(), Problem> {
             continue;
         }
         let (app_, running) = (app.clone(), running.clone());
-        app.supervisor.graceful("node-task", async move {
+        app.supervisor.scoped("node-task", async move {
             let id = task.id;
             if let Err(problem) = carry(&app_, &link, task).await {
                 tracing::warn!(task = %id, "a node task was not carried to its end: {}", problem.log_text());
@@ -75,17 +75,8 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
             return Err(broken(&error));
         }
     };
-    let stop = app.supervisor.stopping();
     loop {
-        let news = tokio::select! {
-            news = stream.next() => news,
-            () = stop.cancelled() => {
-                // The coordinator ends, the task does not.
-                stream.leave();
-                return Ok(());
-            }
-        };
-        match news {
+        match stream.next().await {
             Ok(Some(TaskNews::Accepted(_))) => {
                 event(app, id, TaskEvent::Accept).await?;
             }
