@@ -8,7 +8,7 @@ use crate::base::store::Lane;
 use crate::base::work::Reconciler;
 use crate::links::{LinkHandle, TaskNews};
 use crate::operations::{self, NodeTask, TaskEnd, TaskEvent, TaskState};
-use muster_protocol::ids::NodeTaskId;
+use muster_protocol::ids::{NodeTaskId, OperationId};
 use muster_protocol::task::{TaskOffer, TaskResult};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Longest time between two looks.
 const PERIOD: Duration = Duration::from_secs(5);
+/// How often a running task is checked for having been cancelled.
+const LOOK: Duration = Duration::from_secs(1);
 /// Longest words kept of an agent's progress, characters.
 const WORDS_MAX: usize = 400;
 /// Longest result kept, bytes.
@@ -56,7 +58,7 @@ async fn run(app: &App, running: &Running) -> Result<(), Problem> {
 }
 
 async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Problem> {
-    let id = task.id;
+    let (id, operation) = (task.id, task.operation_id);
     event(app, id, TaskEvent::Offer).await?;
     let offer = TaskOffer {
         id: id.to_string(),
@@ -75,8 +77,19 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
             return Err(broken(&error));
         }
     };
+    let mut told = false;
     loop {
-        match stream.next().await {
+        let news = tokio::select! {
+            news = stream.next() => news,
+            () = tokio::time::sleep(LOOK), if !told => {
+                told = is_over(app, operation).await?;
+                if told {
+                    stream.cancel();
+                }
+                continue;
+            }
+        };
+        match news {
             Ok(Some(TaskNews::Accepted(_))) => {
                 event(app, id, TaskEvent::Accept).await?;
             }
@@ -97,6 +110,11 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
             }
         }
     }
+}
+
+/// Nobody waits for the task any more: its operation was cancelled, or has given up.
+async fn is_over(app: &App, id: OperationId) -> Result<bool, Problem> {
+    app.store.read(move |tx| Ok(operations::find_in(tx, id)?.state.is_final())).await
 }
 
 async fn event(app: &App, id: NodeTaskId, event: TaskEvent) -> Result<TaskState, Problem> {
