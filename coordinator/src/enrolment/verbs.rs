@@ -235,6 +235,8 @@ pub async fn revoke_node(app: &App, cx: &Cx, node: NodeId) -> Result<(), Problem
             store::revoke_certificates_in(tx, node, context.now_ms)?;
             answer_in(tx, &context, StatusCode::OK, &serde_json::json!({}))?;
             if news {
+                let reason = "its key and certificates were revoked";
+                nodes::verbs::set_health_in(tx, &context, node, nodes::model::Health::Quarantined, reason)?;
                 audit::note(tx, &context, Event::new(Verb::NodesRevoke.as_str(), node))?;
             }
             Ok(audit::unchanged(()))

@@ -302,6 +302,7 @@ fn a_revoked_node_is_cut_off_at_once_and_for_good() {
         let link = machine.link(&issued, 1).await;
         let path = format!("{NODES}/{}/revoke", issued.node_id);
         let _ = operator.post(&path, &json!({})).await.ok();
+        assert_eq!(operator.node(&issued.node_id).await["health"], "quarantined", "nothing is placed on it meanwhile");
         assert_eq!(closed_as(&link.connection).await, "revoked");
         let connection = machine.connect(machine.link_config(&issued)).await.unwrap();
         assert_eq!(closed_as(&connection).await, "revoked");
