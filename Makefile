@@ -10,14 +10,14 @@ export CARGO_TERM_COLOR ?= auto
 
 .PHONY: demo test build bench golden deb clean prepare prepare-test
 
-demo: prepare ## Coordinator, three simulated GPU nodes, an operator and a user; Ctrl-C stops all
+demo: prepare pages ## Coordinator, three simulated GPU nodes, an operator and a user; Ctrl-C stops all
 	$(CARGO) build --locked
 	exec target/debug/muster demo --gpu $(GPU) $(DEMO_FLAGS)
 
-test: prepare-test ## Everything a fresh machine can run (needs root)
+test: prepare-test pages ## Everything a fresh machine can run (needs root)
 	.ci/test
 
-build: prepare ## Release binaries in target/release
+build: prepare pages ## Release binaries in target/release
 	$(CARGO) build --locked --release
 
 bench: prepare-test ## Figures beside real peers, into bench/RESULTS.md
@@ -33,6 +33,21 @@ deb: build ## Debian packages in target/debian
 clean: ## Removes what was built
 	$(CARGO) clean
 	rm -rf console/dist console/node_modules
+
+# The console's pages, where Node is; without it the coordinator serves the API alone and says so.
+PAGES := $(shell find console/src console/doors docs/openapi -type f ! -name '*.d.ts' 2>/dev/null) \
+	console/vite.config.ts console/tsconfig.json
+
+.PHONY: pages
+pages: $(if $(shell command -v npm),console/dist/.stamp)
+
+console/dist/.stamp: console/node_modules/.package-lock.json $(PAGES)
+	cd console && npm run -s build
+	@touch $@
+
+console/node_modules/.package-lock.json: console/package.json console/package-lock.json
+	cd console && npm ci --no-audit --no-fund
+	@touch $@
 
 prepare:
 	@.ci/prepare build

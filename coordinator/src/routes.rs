@@ -7,7 +7,6 @@ use crate::{
     views,
 };
 use axum::Router;
-use axum::routing::get;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -25,7 +24,7 @@ pub fn routes(door: Door) -> (Router<App>, OpenApi) {
     };
     let (router, mut document) = all.split_for_parts();
     openapi::complete(&mut document);
-    (router.route("/", get(system::root)), document)
+    (router, document)
 }
 
 fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {

@@ -74,7 +74,7 @@ pub struct Frame {
 pub fn around(router: Router<App>, frame: Frame) -> Router {
     let app = frame.app.clone();
     router
-        .fallback(|| async { Problem::not_found("route") })
+        .fallback(super::pages::serve)
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method.")
         })

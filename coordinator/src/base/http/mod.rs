@@ -9,6 +9,7 @@ mod idempotency;
 pub mod listen;
 pub mod openapi;
 mod page;
+pub mod pages;
 pub mod system;
 
 pub use axum::http::StatusCode;

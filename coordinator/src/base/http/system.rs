@@ -13,17 +13,6 @@ use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What answers here. No part of the API: the console's page will stand in its place.
-pub async fn root(Extension(info): Extension<RequestInfo>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({
-        "name": "muster-coordinator",
-        "version": env!("CARGO_PKG_VERSION"),
-        "door": info.door.as_str(),
-        "openapi": "/api/v1/openapi.json",
-        "note": "The API is here. The console is not built into this coordinator.",
-    }))
-}
-
 /// Whether this process runs, and what it still waits for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthReply {

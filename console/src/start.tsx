@@ -1,0 +1,57 @@
+// Puts a door's pages on the screen.
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider, createRouter, type AnyRoute } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Problem, whenSignedOut } from "./api/http";
+import { Failed, Loading, Page } from "./ui/kit";
+import { applyTheme } from "./ui/Shell";
+import "./ui/tokens.css";
+import "./ui/base.css";
+import "./ui/kit.css";
+
+export const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 1000,
+      // What the door said will not change by asking again; a door that is away may come back.
+      retry: (count, error) => !(error instanceof Problem && error.body.status > 0 && error.body.status < 500) && count < 2,
+    },
+  },
+});
+
+export function start(routeTree: AnyRoute): void {
+  applyTheme(localStorage.getItem("theme"));
+  const router = createRouter({
+    routeTree,
+    context: { client },
+    defaultPendingComponent: () => <Loading />,
+    defaultErrorComponent: ({ error, reset }) => (
+      <Page title="This page failed">
+        <Failed error={error} retry={reset} />
+      </Page>
+    ),
+    defaultNotFoundComponent: () => (
+      <Page title="There is no such page">
+        <p>
+          The address names nothing here. <a href="/">Go to the first page</a>.
+        </p>
+      </Page>
+    ),
+  });
+  whenSignedOut(() => {
+    const { pathname, href } = router.state.location;
+    if (pathname.startsWith("/auth/")) return;
+    client.removeQueries({ queryKey: ["me"] });
+    void router.navigate({ to: "/auth/login", search: { to: href } as never });
+  });
+  const root = document.getElementById("root");
+  if (!root) return;
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,43 @@
+// What each state of each noun looks like. The word is always shown; tone and shape only help.
+import type { Tone } from "./kit";
+
+const TONES: Record<string, Tone> = {
+  active: "good",
+  online: "good",
+  free: "good",
+  ok: "good",
+  succeeded: "good",
+  completed: "good",
+  requested: "busy",
+  provisioning: "busy",
+  releasing: "busy",
+  running: "busy",
+  queued: "busy",
+  reserved: "busy",
+  scrubbing: "busy",
+  enrolling: "busy",
+  draining: "busy",
+  pending_approval: "warn",
+  discovered: "warn",
+  stale: "warn",
+  degraded: "warn",
+  cordoned: "warn",
+  maintenance: "warn",
+  failed: "bad",
+  release_failed: "bad",
+  offline: "bad",
+  quarantined: "bad",
+  rejected: "bad",
+  driver_missing: "bad",
+  driver_error: "bad",
+};
+
+export function toneOf(state: string): Tone {
+  return TONES[state] ?? "quiet";
+}
+
+/** `pending_approval` → `Pending approval`. */
+export function wordOf(state: string): string {
+  const words = state.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
