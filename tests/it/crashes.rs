@@ -3,7 +3,7 @@
 
 use muster_tests::{
     Api, World, eventually,
-    flow::{in_state, online, only, receipt, slots},
+    flow::{cell_pids, in_state, online, only, receipt, slots},
     fresh_key,
 };
 use serde_json::{Value, json};
@@ -13,16 +13,6 @@ const ALLOCATIONS: &str = "/api/v1/allocations";
 
 fn id_of(launched: &Value) -> String {
     launched["allocation_ids"][0].as_str().expect("an id").to_owned()
-}
-
-/// Processes of the host that are cells of an allocation.
-fn cells_of(allocation: &str) -> usize {
-    let is_cell = |entry: std::fs::DirEntry| {
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        line.contains("muster-agent\0cell") && line.contains(allocation)
-    };
-    std::fs::read_dir("/proc").expect("/proc").flatten().map(is_cell).filter(|is| *is).count()
 }
 
 async fn receipts(operator: &Api, allocation: &str) -> usize {
@@ -43,7 +33,7 @@ async fn each_step_is_taken_once_although_the_coordinator_dies_before_it() {
     assert!(replayed.is_replayed() && replayed.body == accepted.body, "{}", replayed.text);
     let id = id_of(&accepted.body);
     let _ = in_state(&user, &id, &["active"]).await;
-    assert_eq!(cells_of(&id), 1);
+    assert_eq!(cell_pids(&id).len(), 1);
     assert_eq!(slots(&operator, &node, "leased").await.len(), 1);
 
     let released = user.post(&format!("{ALLOCATIONS}/{id}/release"), json!({})).await;
@@ -52,7 +42,7 @@ async fn each_step_is_taken_once_although_the_coordinator_dies_before_it() {
     world.coordinator_is_back(killed).await;
     let _ = in_state(&user, &id, &["released"]).await;
     assert_eq!(receipt(&operator, &id).await["after"]["clean"], true);
-    assert_eq!((cells_of(&id), receipts(&operator, &id).await), (0, 1));
+    assert_eq!((cell_pids(&id).len(), receipts(&operator, &id).await), (0, 1));
     eventually("the slot is free", async || (slots(&operator, &node, "free").await.len() == 8).then_some(())).await;
 
     // A command that ends while nobody listens releases its allocation all the same, with its code and output.

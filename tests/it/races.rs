@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const LAUNCHES: usize = 200;
+const SLOTS: usize = 10;
 
-/// A world with ten free slots of one SKU: eight H100 alone do not do, so L40S nodes come along.
 async fn launch_many(user: &Api, sku: &str, count: usize) -> Vec<muster_tests::Answer> {
     let all = (0..count).map(|_| user.post("/api/v1/allocations", json!({"sku": sku, "ssh_key_ids": []})));
     futures_util::future::join_all(all).await
@@ -14,14 +14,19 @@ async fn launch_many(user: &Api, sku: &str, count: usize) -> Vec<muster_tests::A
 
 #[tokio::test]
 async fn as_many_launches_succeed_as_there_are_slots() {
-    let world = World::start().await;
+    // Eight GPUs of one node and the two of another that are whole: ten slots of one SKU.
+    let world = World::with_nodes(2).await;
     let (user, operator) = (world.user().await, world.operator().await);
-    let answers = launch_many(&user, "h100", LAUNCHES).await;
+    let made = operator.post("/api/v1/admin/skus", json!({"name": "any-gpu", "kind": "gpu"})).await.ok();
+    assert_eq!(made["free"], SLOTS, "{made:#}");
+    let activate = format!("/api/v1/admin/skus/{}/activate", made["id"].as_str().expect("an id"));
+    let _ = operator.post(&activate, json!({})).await.ok();
+    let answers = launch_many(&user, "any-gpu", LAUNCHES).await;
     let accepted: Vec<_> = answers.iter().filter(|answer| answer.status == 202).collect();
-    assert_eq!(accepted.len(), 8, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    assert_eq!(accepted.len(), SLOTS, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
     answers.iter().filter(|answer| answer.status != 202).for_each(|answer| answer.refused(409, "sold_out"));
     let list = user.get("/api/v1/allocations?limit=200").await.ok();
-    assert_eq!(list["items"].as_array().map(Vec::len), Some(8), "refused launches leave no row");
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(SLOTS), "refused launches leave no row");
     let held: BTreeSet<String> = list["items"]
         .as_array()
         .into_iter()
@@ -29,8 +34,11 @@ async fn as_many_launches_succeed_as_there_are_slots() {
         .flat_map(|allocation| allocation["slots"].as_array().cloned().unwrap_or_default())
         .map(|slot| slot["id"].to_string())
         .collect();
-    assert_eq!(held.len(), 8, "a slot is held twice");
-    assert!(slots(&operator, &world.node(0), "free").await.is_empty());
+    assert_eq!(held.len(), SLOTS, "a slot is held twice");
+    for node in 0..2 {
+        let free = slots(&operator, &world.node(node), "free").await;
+        assert!(free.iter().all(|slot| slot["kind"] != "gpu"), "{free:#?}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use muster_tests::{
     Terminal, World, eventually,
-    flow::{in_state, launch, receipt, release, slots},
+    flow::{cell_pids, launch, receipt, release, slots},
     is_root, signal, simgpu,
 };
 use nix::sys::signal::Signal;
@@ -67,8 +67,9 @@ async fn a_killed_pid_1_fails_the_allocation_and_frees_the_slot() {
     let (user, operator) = (world.user().await, world.operator().await);
     let node = world.node(0);
     let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
-    let pid = pid_1_of(&id);
-    signal(pid, Signal::SIGKILL);
+    let pids = cell_pids(&id);
+    assert_eq!(pids.len(), 1, "{pids:?}");
+    signal(pids[0], Signal::SIGKILL);
     let failed = in_failed(&user, &id).await;
     assert_eq!(failed["failure_reason"]["code"], "cell_ended", "{failed:#}");
     let _ = receipt(&operator, &id).await;
@@ -83,27 +84,4 @@ async fn in_failed(user: &muster_tests::Api, id: &str) -> Value {
         (now["state"] == "failed").then_some(now)
     })
     .await
-}
-
-/// The host's pid of a cell's first process: it has the allocation's id in its command line.
-fn pid_1_of(allocation: &str) -> i32 {
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-        let text = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        if text.contains("muster-agent") && text.contains("cell") && text.contains(allocation) {
-            return pid;
-        }
-    }
-    panic!("no process 1 of {allocation}");
-}
-
-#[tokio::test]
-async fn an_unnamed_cell_is_kept_and_unclaimed() {
-    let world = World::start().await;
-    let user = world.user().await;
-    let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
-    let mut terminal = Terminal::open(&user, &id).await;
-    assert_eq!(terminal.run("echo up").await, "up");
-    let _ = in_state(&user, &id, &["active"]).await;
 }

@@ -66,6 +66,21 @@ pub async fn slots(operator: &Api, node: &str, state: &str) -> Vec<Value> {
     list["items"].as_array().into_iter().flatten().filter(|slot| slot["state"] == state).cloned().collect()
 }
 
+/// The host's process of an allocation's cell that has this allocation in its command line, if it runs.
+#[must_use]
+pub fn cell_pids(allocation: &str) -> Vec<i32> {
+    let is_cell = |line: &str| line.contains("muster-agent\0cell") && line.contains(allocation);
+    std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            is_cell(&String::from_utf8_lossy(&line))
+        })
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+        .collect()
+}
+
 /// The one thing of a list that has an id.
 ///
 /// # Panics
@@ -118,6 +133,17 @@ impl Machine {
         let mut command = self.agent("enroll");
         command.args(["--coordinator", coordinator, "--token", token]);
         command.output().expect("muster-agent starts")
+    }
+
+    /// Runs `muster-agent enroll --wait` to its end: with a token that approves, the machine has its certificate.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn join(&self, coordinator: &str, token: &str) {
+        let mut command = self.agent("enroll");
+        command.args(["--wait", "--coordinator", coordinator, "--token", token]);
+        let output = command.output().expect("muster-agent starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Starts `muster-agent run`.

@@ -240,6 +240,19 @@ impl World {
         eventually_within(STOP_WITHIN, "the demo stops", async || self.demo.try_wait().expect("a child")).await
     }
 
+    /// `kill -9` of the demo itself, until its coordinator and agents have ended as well; cells live on.
+    pub async fn kill_demo(&mut self) {
+        let pids = self.ready().pids;
+        signal(self.pid(), nix::sys::signal::Signal::SIGKILL);
+        eventually_within(STOP_WITHIN, "the demo has ended", async || self.demo.try_wait().expect("a child")).await;
+        let all: Vec<i32> = pids.agents.iter().map(|agent| agent.pid).chain([pids.coordinator]).collect();
+        eventually_within(STOP_WITHIN, "its children have ended", async || {
+            let gone = |pid: &i32| !Path::new(&format!("/proc/{pid}")).exists();
+            all.iter().all(gone).then_some(())
+        })
+        .await;
+    }
+
     /// Starts the demo again on the same data.
     pub async fn start_again(&mut self, options: &WorldOptions) {
         let _ = fs::remove_file(self.ready_path());
@@ -284,13 +297,14 @@ pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
 
 fn spawn(dir: &Path, options: &WorldOptions) -> Child {
     let log = fs::File::create(dir.join("demo.log")).expect("a log");
-    let muster = binary("muster");
     let mut command = if let Some(user) = options.user {
+        let muster = lend_binaries(&dir.join("bin"));
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]).arg(muster).env("HOME", dir);
+        command.args(["--reuid", user, "--regid", &gid_of(user), "--clear-groups", "--"]).arg(muster).env("HOME", dir);
+        command.current_dir(dir).env_remove("XDG_RUNTIME_DIR").env_remove("XDG_STATE_HOME");
         command
     } else {
-        Command::new(muster)
+        Command::new(binary("muster"))
     };
     command.arg("demo").arg("--dir").arg(dir.join("demo")).arg("--ready-file").arg(dir.join("ready.json"));
     command.args(["--nodes", &options.nodes.to_string()]);
@@ -310,4 +324,25 @@ fn spawn(dir: &Path, options: &WorldOptions) -> Child {
         command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?));
     }
     command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().expect("muster demo starts")
+}
+
+fn gid_of(user: &str) -> String {
+    nix::unistd::User::from_name(user).expect("passwd").expect("the user exists").gid.to_string()
+}
+
+/// The build where another user can run it, wherever the source tree stands; gives `muster` there.
+fn lend_binaries(to: &Path) -> PathBuf {
+    let from = binary("muster").parent().expect("a folder").to_path_buf();
+    let _ = fs::create_dir(to);
+    let mine = |name: &str| {
+        (name.starts_with("muster") || name.starts_with("simgpu") || name.ends_with(".so")) && !name.ends_with(".d")
+    };
+    for entry in fs::read_dir(from).expect("the build").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let target = to.join(&name);
+        if mine(&name) && entry.path().is_file() && !target.exists() && fs::hard_link(entry.path(), &target).is_err() {
+            let _ = fs::copy(entry.path(), &target).expect("a copy of a binary");
+        }
+    }
+    to.join("muster")
 }

@@ -100,7 +100,8 @@ async fn enrol(layout: &Layout, node: &DemoNode, client: &mut Client) -> Result<
 fn configure(args: &DemoArgs, layout: &Layout, node: &DemoNode) -> Result<()> {
     let state = layout.state_dir(&node.name);
     fs::create_dir_all(&state)?;
-    let mut config = format!("name = \"{}\"\n", node.name);
+    // The address as well: a demo that is started again may listen elsewhere than where its nodes enrolled.
+    let mut config = format!("name = \"{}\"\ncoordinator = \"{}\"\n", node.name, layout.quic);
     if let Some(isolation) = args.isolation {
         let word = match isolation {
             Isolation::Cell => "cell",

@@ -1,0 +1,71 @@
+//! The demo: what stays when it is stopped and started again, and what scripts can rely on when things die.
+
+use muster_tests::{
+    Agent, Api, World, WorldOptions, eventually, eventually_within,
+    flow::{cell_pids, launch, online, slots},
+    signal,
+};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::time::Duration;
+
+/// How soon the ready file knows of a restart: a promise of the demo.
+const REWRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
+fn names(agents: &[Agent]) -> Vec<(String, String)> {
+    agents.iter().map(|agent| (agent.name.clone(), agent.node_id.clone())).collect()
+}
+
+#[tokio::test]
+async fn a_demo_that_was_stopped_goes_on_with_the_same_nodes() {
+    let options = WorldOptions { nodes: 2, ..WorldOptions::default() };
+    let mut world = World::with(options.clone()).await;
+    let before = world.ready();
+    let user = world.user().await;
+    let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let status = world.stop().await;
+    assert!(status.success(), "{status}");
+    assert!(cell_pids(&id).is_empty(), "nothing is left running");
+    world.start_again(&options).await;
+    let after = world.ready();
+    assert_eq!(names(&before.pids.agents), names(&after.pids.agents));
+    assert_eq!((before.user.password, before.operator.password), (after.user.password, after.operator.password));
+
+    // What ran before does not run: it says so, and its slot is free again.
+    let (user, operator) = (world.user().await, world.operator().await);
+    let ended = eventually("the allocation is over", async || {
+        let now = user.get(&format!("/api/v1/allocations/{id}")).await.ok();
+        (now["state"] != "active" && now["state"] != "degraded").then_some(now)
+    })
+    .await;
+    assert!(["failed", "released"].contains(&ended["state"].as_str().expect("a state")), "{ended:#}");
+    assert!(ended["state"] == "released" || ended["failure_reason"]["code"].is_string(), "{ended:#}");
+    let node = world.node(0);
+    eventually("all slots are free", async || (slots(&operator, &node, "free").await.len() == 8).then_some(())).await;
+    let _ = launch(&user, json!({"sku": "h100"})).await;
+}
+
+#[tokio::test]
+async fn the_ready_file_follows_a_restart() {
+    let world = World::start().await;
+    let before = world.ready();
+    let agent = before.pids.agents[0].clone();
+    signal(agent.pid, Signal::SIGKILL);
+    let after = eventually_within(REWRITTEN_WITHIN, "the ready file names another agent", async || {
+        let now = world.ready();
+        let next = &now.pids.agents[0];
+        (next.pid != agent.pid && next.root_pid.is_some()).then_some(now)
+    })
+    .await;
+    assert_eq!(names(&before.pids.agents), names(&after.pids.agents));
+    signal(before.pids.coordinator, Signal::SIGKILL);
+    let after = eventually_within(REWRITTEN_WITHIN, "the ready file names another coordinator", async || {
+        Some(world.ready()).filter(|now| now.pids.coordinator != before.pids.coordinator)
+    })
+    .await;
+    assert_eq!((&before.console_url, &before.quic_addr), (&after.console_url, &after.quic_addr));
+    world.coordinator_is_back(before.pids.coordinator).await;
+    let _ = Api::login(&after.console_url, &after.user.username, &after.user.password).await;
+    let _ = online(&world.operator().await, &agent.node_id).await;
+    let _ = launch(&world.user().await, json!({"sku": "h100"})).await;
+}

@@ -1,0 +1,126 @@
+//! Without root, without a GPU, and over HTTPS: the same journey under other circumstances.
+
+use muster_tests::{
+    Cli, Terminal, World, WorldOptions, eventually,
+    flow::{Machine, in_state, launch, online, release},
+    is_root,
+};
+use serde_json::json;
+use std::{io::Write, process::Command};
+
+fn login(world: &World, operator: bool, more: &[&str]) -> Cli {
+    let (ready, cli) = (world.ready(), Cli::default());
+    let (url, who) = if operator { (ready.operator_url, ready.operator) } else { (ready.console_url, ready.user) };
+    let mut args = vec!["login", "--url", &url, "--username", &who.username, "--password-stdin"];
+    args.extend(more);
+    let _ = cli.run_with(&args, who.password.as_bytes()).ok();
+    cli
+}
+
+/// A fresh key of this world; its private half's path.
+fn add_key(world: &World, cli: &Cli) -> String {
+    let key = world.dir().join("key").display().to_string();
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).status();
+    assert!(made.expect("ssh-keygen").success());
+    let _ = cli.run(&["keys", "add", &format!("{key}.pub")]).ok();
+    key
+}
+
+#[tokio::test]
+async fn an_ordinary_user_has_a_whole_muster() {
+    assert!(is_root(), "make test needs root, to become somebody else");
+    let options = WorldOptions { user: Some("nobody"), isolation: Some("userns"), ..WorldOptions::default() };
+    let world = World::with(options).await;
+    let ready = world.ready();
+    assert_eq!(ready.isolation, "userns");
+    let owner = std::os::unix::fs::MetadataExt::uid(
+        &std::fs::metadata(format!("/proc/{}", ready.pids.agents[0].pid)).expect("it runs"),
+    );
+    assert_ne!(owner, 0, "the agent does not run as root");
+    let (user, operator, cli) = (world.user().await, world.operator().await, login(&world, false, &[]));
+    let key = add_key(&world, &cli);
+    let accepted = user.post("/api/v1/allocations", json!({"sku": "h100", "name": "small"})).await.ok();
+    let id = accepted["allocation_ids"][0].as_str().expect("an id").to_owned();
+    let active = in_state(&user, &id, &["active"]).await;
+    // What an unprivileged agent cannot wall off, it says.
+    assert_eq!(active["isolation"], "userns", "{active:#}");
+    assert!(active["not_enforced"].as_array().is_some_and(|words| !words.is_empty()), "{active:#}");
+    let node = online(&operator, &world.node(0)).await;
+    assert_eq!(node["isolation"], "userns", "{node:#}");
+
+    let mut terminal = Terminal::open(&user, &id).await;
+    assert_eq!(terminal.run("id -un; ls -d /dev/nvidia[0-9]* | wc -l").await, "muster\n1");
+    let ran = cli.run(&["exec", &id, "--", "sh", "-c", "id -un; exit 6"]);
+    assert_eq!((ran.code, ran.out.as_str()), (6, "muster\n"), "{}", ran.err);
+    let shell = cli.run(&["ssh", &id, "--", "-i", &key, "-o", "BatchMode=yes", "hostname"]);
+    assert_eq!((shell.code, shell.out.as_str()), (0, "small\n"), "{}", shell.err);
+    let receipt = release(&user, &operator, &id).await;
+    assert_eq!(receipt["after"]["clean"], true, "{receipt:#}");
+}
+
+#[tokio::test]
+async fn a_node_without_a_gpu_serves_cpu_slots() {
+    let world = World::with_nodes(0).await;
+    let (user, operator) = (world.user().await, world.operator().await);
+    let token = operator.post("/api/v1/admin/bootstrap-tokens", json!({"auto_approve": true})).await.ok();
+    let mut machine = Machine::default();
+    machine.join(&world.ready().quic_addr, token["token"].as_str().expect("a token"));
+    machine.run();
+    let list = operator.get("/api/v1/admin/nodes").await.ok();
+    let node = list["items"][0]["id"].as_str().expect("an id").to_owned();
+    let _ = online(&operator, &node).await;
+    let slots = format!("/api/v1/admin/nodes/{node}/slots");
+    eventually("CPU slots are found", async || {
+        let list = operator.get(&slots).await.ok();
+        (list["items"].as_array().map(Vec::len) == Some(4)).then_some(())
+    })
+    .await;
+    let _ = operator.post(&format!("{slots}:batch"), json!({"op": "approve", "all": true})).await.ok();
+    let made = operator.post("/api/v1/admin/skus", json!({"name": "cpu", "kind": "cpu"})).await.ok();
+    let activate = format!("/api/v1/admin/skus/{}/activate", made["id"].as_str().expect("an id"));
+    let _ = operator.post(&activate, json!({})).await.ok();
+    let allocation = launch(&user, json!({"sku": "cpu"})).await;
+    let id = allocation["id"].as_str().expect("an id");
+    assert_eq!(allocation["slots"][0]["gpu_uuid"], json!(null), "{allocation:#}");
+    let mut terminal = Terminal::open(&user, id).await;
+    assert_eq!(terminal.run("ls /dev/nvidia* 2>/dev/null | wc -l; echo works").await, "0\nworks");
+    assert_eq!(release(&user, &operator, id).await["after"]["clean"], true);
+}
+
+#[tokio::test]
+async fn everything_works_over_https() {
+    let world = World::with(WorldOptions { tls: true, ..WorldOptions::default() }).await;
+    let ready = world.ready();
+    assert!(ready.console_url.starts_with("https://") && ready.operator_url.starts_with("https://"), "{ready:?}");
+    let ca = ready.ca_file.display().to_string();
+    // Without the CA nobody is believed, and nothing is sent.
+    let (who, untold) = (&ready.user, Cli::default());
+    let args = ["login", "--url", &ready.console_url, "--username", &who.username, "--password-stdin"];
+    let refused = untold.run_with(&args, who.password.as_bytes());
+    assert_eq!(refused.code, 2, "{}", refused.err);
+
+    let cli = login(&world, false, &["--ca", &ca]);
+    let operator = login(&world, true, &["--operator", "--ca", &ca]);
+    assert_eq!(operator.json(&["nodes", "list"])["items"].as_array().map(Vec::len), Some(1));
+    let key = add_key(&world, &cli);
+    let _ = cli.run(&["launch", "--sku", "h100", "--name", "far", "--wait"]).ok();
+    let ran = cli.run_with(&["exec", "far", "--", "sh", "-c", "cat; exit 3"], b"over wss\n");
+    assert_eq!((ran.code, ran.out.as_str()), (3, "over wss\n"), "{}", ran.err);
+    let shell = cli.run(&["ssh", "far", "--", "-i", &key, "-o", "BatchMode=yes", "hostname"]);
+    assert_eq!((shell.code, shell.out.as_str()), (0, "far\n"), "{}", shell.err);
+    // A terminal wants one: script(1) gives it a tty.
+    let terminal = cli.command(&[]);
+    let mut script = Command::new("script");
+    let _ = script.args(["-qec", &format!("{} terminal far", terminal.get_program().display()), "/dev/null"]);
+    for (name, value) in terminal.get_envs() {
+        let _ = script.env(name, value.expect("set"));
+    }
+    let mut child =
+        script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("script starts");
+    child.stdin.as_mut().expect("a pipe").write_all(b"echo $((6*7)) is it; exit 9\n").expect("typed");
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("it ends").expect("output");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("42 is it"), "{text}");
+    assert_eq!(output.status.code(), Some(9), "{text}");
+    let _ = cli.run(&["release", "far"]).ok();
+}
