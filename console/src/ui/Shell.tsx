@@ -32,7 +32,7 @@ export function Shell({ groups, title }: { groups: NavGroup[]; title: string }) 
       <a className="skip button" href="#main">
         Skip to content
       </a>
-      <div className="topbar">
+      <header className="topbar">
         <span className="brand">
           <img src="/icon.svg" alt="" />
           {title}
@@ -40,7 +40,7 @@ export function Shell({ groups, title }: { groups: NavGroup[]; title: string }) 
         <Button small onPress={() => setOpen(!open)} aria-expanded={open} aria-controls="nav">
           Menu
         </Button>
-      </div>
+      </header>
       <div className="shell">
         <nav id="nav" aria-label="Main" {...(open ? { "data-open": "" } : {})}>
           <span className="brand">
