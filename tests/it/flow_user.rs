@@ -118,7 +118,7 @@ async fn everything_works_over_https() {
     let mut child =
         script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("script starts");
     child.stdin.as_mut().expect("a pipe").write_all(b"echo $((6*7)) is it; exit 9\n").expect("typed");
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("it ends").expect("output");
+    let output = child.wait_with_output().expect("output");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("42 is it"), "{text}");
     assert_eq!(output.status.code(), Some(9), "{text}");
