@@ -5,7 +5,32 @@ use super::store::{self, Allocation};
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use muster_protocol::desired::{Cell, Image, Slot, Tombstone};
-use muster_protocol::ids::NodeId;
+use muster_protocol::ids::{AllocationId, NodeId};
+use muster_protocol::limits::{CELLS_PER_NODE, DESIRED_MAX};
+
+/// Most bytes of what people chose for one allocation: environment, command, labels, keys, as JSON.
+const EACH_MAX: i64 = 128 << 10;
+/// Most of it on one node: a document that does not fit its frame would reach nobody on that node any more,
+/// whoever made it so large.
+const NODE_MAX: i64 = 1 << 20;
+/// Room in a document for what is the same in every cell, bytes.
+const AROUND: usize = 1 << 10;
+
+// A document is refused above half a frame.
+const _: () = assert!(NODE_MAX as usize + CELLS_PER_NODE * AROUND <= DESIRED_MAX as usize / 2);
+
+/// Refuses what makes an allocation, or its node's document with it, too large. After the row is written.
+///
+/// # Errors
+/// 409 `workload_too_large`.
+pub(super) fn require_fits_in(tx: &mut Tx, node: NodeId, id: AllocationId) -> Result<(), Problem> {
+    let (own, all) = store::chosen_bytes(tx, node, id)?;
+    if own > EACH_MAX || all > NODE_MAX {
+        let detail = "Its environment, command and SSH keys are too large together: make them smaller.";
+        return Err(Problem::conflict("workload_too_large", detail));
+    }
+    Ok(())
+}
 
 /// Cells that shall exist on a node and cells that shall end, in id order. A tombstone stays until the
 /// receipt is stored.

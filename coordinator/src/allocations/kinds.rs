@@ -42,6 +42,8 @@ fn cancel_launch(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Prob
     for mut row in rows {
         row.end_reason = "cancelled".to_owned();
         apply_in(tx, cx, &mut row, &Event::Release)?;
+        // Without a release of its own, with its deadline, it would be releasing for ever on a node that is gone.
+        release::adopt_in(tx, cx, &mut row)?;
     }
     Ok(())
 }

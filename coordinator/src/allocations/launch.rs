@@ -1,5 +1,6 @@
 //! Launch: slots reserved, allocations, operation and answer written, all in one transaction.
 
+use super::doc;
 use super::effects::{about, wake};
 use super::evaluate::{self, Blocker, Evaluation};
 use super::model::Lease;
@@ -202,6 +203,7 @@ fn place_in(tx: &mut Tx, cx: &Cx, plan: &Plan, row: &Allocation) -> Result<(), P
     }
     slots::reserve_in(tx, cx, &plan.slots, row.id, row.lease_epoch)?;
     store::insert(tx, row)?;
+    doc::require_fits_in(tx, row.node_id, row.id)?;
     for id in &plan.slots {
         let slot = slots::store::get_in(tx, *id)?;
         let mig = slot.kind == SlotKind::Mig;

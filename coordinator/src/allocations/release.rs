@@ -1,5 +1,6 @@
 //! Giving allocations back, and changing who may log in.
 
+use super::doc;
 use super::effects::{abandon_in, about, apply_in, wake};
 use super::evaluate::named_keys_in;
 use super::model::{Event, Wish};
@@ -34,17 +35,14 @@ pub(super) fn seen_in(tx: &mut Tx, cx: &Cx, id: AllocationId, verb: Verb) -> Res
     Ok(row)
 }
 
-/// Begins the end of an allocation with an operation of its own.
-pub(super) fn begin_in(
+fn start_in(
     tx: &mut Tx,
     cx: &Cx,
-    row: &mut Allocation,
+    row: &Allocation,
     reason: &str,
     retry_of: Option<OperationId>,
 ) -> Result<OperationId, Problem> {
-    // Refused before anything is written.
-    row.lease.apply(&Event::Release).map_err(super::effects::invalid_state)?;
-    let operation = operations::start_in(
+    operations::start_in(
         tx,
         cx,
         NewOperation {
@@ -58,7 +56,20 @@ pub(super) fn begin_in(
             retry_of,
             deadline_ms: Some(cx.now_ms + limits::RELEASE_MS),
         },
-    )?;
+    )
+}
+
+/// Begins the end of an allocation with an operation of its own.
+pub(super) fn begin_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    row: &mut Allocation,
+    reason: &str,
+    retry_of: Option<OperationId>,
+) -> Result<OperationId, Problem> {
+    // Refused before anything is written.
+    row.lease.apply(&Event::Release).map_err(super::effects::invalid_state)?;
+    let operation = start_in(tx, cx, row, reason, retry_of)?;
     row.release_operation_id = Some(operation);
     row.end_reason = reason.to_owned();
     row.said.step.clear();
@@ -67,28 +78,14 @@ pub(super) fn begin_in(
     Ok(operation)
 }
 
-/// After an event that ended the wish by itself (a command that released on exit), gives it the operation
-/// that a person's release would have had.
+/// After an event that ended the wish by itself (a command that released on exit, a launch that was cancelled),
+/// gives it the operation that a person's release would have had.
 pub(super) fn adopt_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation) -> Result<(), Problem> {
     if row.lease.wish != Wish::Ending || row.release_operation_id.is_some() || row.lease.state.is_final() {
         return Ok(());
     }
-    let operation = operations::start_in(
-        tx,
-        cx,
-        NewOperation {
-            kind: KIND,
-            subject_kind: "allocation",
-            subject_id: row.id.to_string(),
-            tenant_id: Some(row.tenant_id),
-            project_id: Some(row.project_id),
-            steps: RELEASE_STEPS,
-            context: serde_json::json!({ "reason": "release_on_exit", "node_id": row.node_id }),
-            retry_of: None,
-            deadline_ms: Some(cx.now_ms + limits::RELEASE_MS),
-        },
-    )?;
-    row.release_operation_id = Some(operation);
+    let reason = if row.end_reason == "cancelled" { "cancelled" } else { "release_on_exit" };
+    row.release_operation_id = Some(start_in(tx, cx, row, reason, None)?);
     store::save(tx, row)?;
     progress::follow_in(tx, cx, row)
 }
@@ -181,6 +178,7 @@ pub(super) async fn set_keys(app: &App, cx: &Cx, id: AllocationId, ids: Vec<Stri
             // A cell that was launched with SSH keeps its entry, with nobody let in.
             let keep = !keys.ids.is_empty() || row.keys.is_some();
             store::save_keys(tx, id, keep.then_some(&Keys { ids: keys.ids, lines: keys.lines }))?;
+            doc::require_fits_in(tx, row.node_id, id)?;
             links::touch_in(tx, row.node_id)?;
             let answer = KeySet { allocation_id: id, ssh_key_ids: shown.clone() };
             answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;

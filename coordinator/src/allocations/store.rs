@@ -250,6 +250,17 @@ pub(super) fn nodes_with(tx: &mut Tx, state: &str) -> Result<Vec<NodeId>, Proble
     )
 }
 
+/// Bytes of what people chose for an allocation, and for all that a node's document speaks of.
+pub(super) fn chosen_bytes(tx: &mut Tx, node: NodeId, id: AllocationId) -> Result<(i64, i64), Problem> {
+    tx.one(
+        "SELECT COALESCE(SUM(CASE WHEN id = $2 THEN size ELSE 0 END), 0), COALESCE(SUM(size), 0) FROM \
+         (SELECT id, OCTET_LENGTH(spec) + COALESCE(OCTET_LENGTH(ssh_keys), 0) AS size FROM allocations \
+         WHERE node_id = $1 AND wish <> 'gone') AS sized",
+        &values![node, id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// What a list may be narrowed to; null fields do not narrow.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {

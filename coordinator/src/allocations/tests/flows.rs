@@ -142,6 +142,8 @@ async fn a_cancelled_launch_ends_when_nothing_is_left() {
     operations::cancel(&world.app, &world.user, launched.operation_id).await.expect("cancelled");
     let row = world.row(id).await;
     assert_eq!((row.lease.state, row.end_reason.as_str()), (State::Releasing, "cancelled"));
+    let release = world.operation(row.release_operation_id.expect("its own release")).await;
+    assert!(release.deadline_ms.is_some(), "a node that is gone must not keep it releasing for ever");
     assert_eq!(world.operation(launched.operation_id).await.state, operations::State::Running);
     // News of before the cancel does not bring it back.
     world.say(cell(id, Phase::Running)).await;
@@ -176,6 +178,22 @@ async fn what_does_not_come_up_in_time_fails_and_is_torn_down() {
     assert_eq!(world.slot_states(node).await[0].0, "scrubbing");
     world.say(ended(launched.allocation_ids[0], &clean())).await;
     assert_eq!(world.slot_states(node).await[0].0, "free");
+}
+
+#[tokio::test]
+async fn no_workload_makes_a_document_too_large_to_be_sent() {
+    let world = World::new().await;
+    let node = world.node(2).await;
+    let mut request = world.request("h100");
+    // Six bytes each as JSON.
+    request.env.insert("X".into(), "\u{1}".repeat(30 << 10));
+    let refused = world.launch(request).await.expect_err("too large");
+    assert_eq!(refused.code(), "workload_too_large");
+    assert_eq!(world.count(Count::Allocations).await, 0);
+    assert!(world.slot_states(node).await.iter().all(|(state, _)| state == "free"));
+    let mut request = world.request("h100");
+    request.env.insert("X".into(), "x".repeat(30 << 10));
+    world.launch(request).await.expect("an ordinary one fits");
 }
 
 #[tokio::test]
