@@ -109,7 +109,8 @@ impl Live {
             match frame.kind {
                 Kind::SessionOutput | Kind::SessionErrOutput => {
                     let (offset, bytes) = frame.numbered().ok()?;
-                    self.at = offset + bytes.len() as u64;
+                    // The cell may say anything: an offset that goes back or wraps ends the look.
+                    self.at = offset.checked_add(bytes.len() as u64).filter(|at| *at >= self.at)?;
                     return Some(bytes);
                 }
                 Kind::SessionExit | Kind::SessionError => return None,

@@ -178,8 +178,14 @@ impl Visit {
             // Whose session it is must be known before anything is sent to it.
             verbs::resumed(app, cx, self.grant.allocation, id).await.map_err(|problem| ending_of(&problem))?;
             attach.session = id.to_string();
-            let (stream, attached) = self.at_node(&attach).await?;
-            return Ok((id, stream, attached));
+            return match self.at_node(&attach).await {
+                Ok((stream, attached)) => Ok((id, stream, attached)),
+                Err(ending) => {
+                    // It ended while nobody looked: nobody else will ever say so.
+                    self.note_end(id, &ending, ending == Ending::Gone).await;
+                    Err(ending)
+                }
+            };
         }
         let kind = if tty && command.is_empty() { "terminal" } else { "command" };
         let row = self.row(kind, command.first().cloned());
@@ -190,10 +196,7 @@ impl Visit {
         match (attached, written) {
             (Ok((stream, attached)), Ok(())) => Ok((id, stream, attached)),
             (Err(ending), Ok(())) => {
-                let closed = Closed { ending: ending.clone(), exit_code: None, bytes_in: 0, bytes_out: 0, over: true };
-                if let Err(problem) = verbs::closed(app, cx, &self.grant, id, closed).await {
-                    tracing::warn!(session = %id, "{}", problem.log_text());
-                }
+                self.note_end(id, &ending, true).await;
                 Err(ending)
             }
             (Ok((mut stream, _)), Err(problem)) => {
@@ -203,6 +206,14 @@ impl Visit {
                 Err(ending_of(&problem))
             }
             (Err(_), Err(problem)) => Err(ending_of(&problem)),
+        }
+    }
+
+    /// Notes the end of an attach that never was.
+    async fn note_end(&self, id: SessionId, ending: &Ending, over: bool) {
+        let closed = Closed { ending: ending.clone(), exit_code: None, bytes_in: 0, bytes_out: 0, over };
+        if let Err(problem) = verbs::closed(&self.app, &self.cx, &self.grant, id, closed).await {
+            tracing::warn!(session = %id, "{}", problem.log_text());
         }
     }
 

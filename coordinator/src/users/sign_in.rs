@@ -37,6 +37,8 @@ async fn authenticate(app: &App, cx: &Cx, username: &str, password: String) -> R
     let found = app.store.read(move |tx| store::by_name(tx, &name)).await?;
     let (user, hash) = found.filter(|(user, _)| user.active).unzip();
     let right = app.cpu.run(move || password::verify_password(&password, hash.as_deref())).await?;
+    // Again: of many guesses sent at once, all of which were let in, no more are answered than one by one.
+    app.failures.check(&account, cx.source_ip, cx.now_ms)?;
     if let (true, Some(user)) = (right, user) {
         app.failures.forgive(&account);
         return Ok(user);
