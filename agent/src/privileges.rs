@@ -2,7 +2,12 @@
 
 use anyhow::{Context, bail};
 use nix::unistd::{Gid, Uid, User, chown, getegid, geteuid, setgroups, setresgid, setresuid};
-use std::{ffi::CString, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    ffi::CString,
+    fs,
+    os::unix::fs::{PermissionsExt, lchown},
+    path::Path,
+};
 
 /// The user that `run` becomes if it exists.
 pub const USER: &str = "muster";
@@ -67,13 +72,12 @@ pub fn share(state_dir: &Path, gid: u32) -> anyhow::Result<()> {
 /// The file system said no.
 pub fn hand_over(state_dir: &Path, user: &Target) -> anyhow::Result<()> {
     let give = |path: &Path| {
-        chown(path, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))
-            .with_context(|| path.display().to_string())
+        // Of the name and not of what it leads to: the group may exchange a file for a link at any moment.
+        lchown(path, Some(user.uid), Some(user.gid)).with_context(|| path.display().to_string())
     };
     share(state_dir, user.gid)?;
     for name in OURS {
         let path = state_dir.join(name);
-        // Never through a link that someone else may have put there.
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
             give(&path)?;
         }

@@ -191,10 +191,11 @@ impl Driver {
             }
             Event::Gone { allocation, status } => {
                 tracing::warn!(%allocation, ?status, "PID 1 of a cell is gone");
-                if let Some(entry) = self.entries.get_mut(&allocation)
-                    && !entry.busy
-                {
-                    entry.lost("cell_ended", "PID 1 of the cell is gone");
+                match self.entries.get_mut(&allocation) {
+                    // Said once: it counts when the task is done.
+                    Some(entry) if entry.busy => entry.gone = true,
+                    Some(entry) => entry.lost("cell_ended", "PID 1 of the cell is gone"),
+                    None => {}
                 }
             }
         }
@@ -219,6 +220,7 @@ impl Driver {
     async fn done(&mut self, allocation: AllocationId, outcome: Outcome) {
         let Some(entry) = self.entries.get_mut(&allocation) else { return };
         entry.busy = false;
+        let gone = std::mem::take(&mut entry.gone);
         match outcome {
             Outcome::Created(info) => {
                 entry.keys = entry.spec.as_ref().and_then(|spec| spec.ssh_keys.clone());
@@ -252,6 +254,9 @@ impl Driver {
                 tracing::warn!(%allocation, detail, "keys could not be written");
                 self.held_back.insert(allocation, Instant::now() + REPLAN);
             }
+        }
+        if gone && let Some(entry) = self.entries.get_mut(&allocation) {
+            entry.lost("cell_ended", "PID 1 of the cell is gone");
         }
     }
 

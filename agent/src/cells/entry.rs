@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) socket: Option<PathBuf>,
     /// A task works on it.
     pub(super) busy: bool,
+    /// PID 1 went while the task worked.
+    pub(super) gone: bool,
     /// Bytes of its batch output that are in the outbox.
     pub(super) log_sent: u64,
 }
@@ -37,7 +39,7 @@ impl Entry {
             phase: phase.into(),
             ..CellReport::default()
         };
-        Self { allocation, report, spec: None, keys: None, socket: None, busy: false, log_sent: 0 }
+        Self { allocation, report, spec: None, keys: None, socket: None, busy: false, gone: false, log_sent: 0 }
     }
 
     pub(super) fn phase(&self) -> Phase {

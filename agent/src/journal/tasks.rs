@@ -59,6 +59,18 @@ impl Journal {
         .await
     }
 
+    /// Whether a task was accepted and its result is not acknowledged yet.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn knows_task(&self, id: String) -> Result<bool, JournalError> {
+        self.call(move |connection| {
+            let known = connection.query_row("SELECT 1 FROM tasks WHERE id = ?1", [&id], |_| Ok(())).optional()?;
+            Ok(known.is_some())
+        })
+        .await
+    }
+
     /// Keeps a task's result.
     ///
     /// # Errors
@@ -97,7 +109,9 @@ mod tests {
         let path = folder.path().join("j");
         let journal = Journal::open(&path).unwrap();
         let accept = async |journal: &Journal| journal.accept_task("nt_1".into(), "probe".into()).await.unwrap();
+        assert!(!journal.knows_task("nt_1".into()).await.unwrap());
         assert_eq!(accept(&journal).await, KeptTask::New);
+        assert!(journal.knows_task("nt_1".into()).await.unwrap());
         assert_eq!(accept(&journal).await, KeptTask::Running);
         let restarted = Journal::open(&path).unwrap();
         assert!(matches!(accept(&restarted).await, KeptTask::Done(result) if result.code == "failed"));

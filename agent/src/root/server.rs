@@ -289,7 +289,13 @@ impl Server {
             refuse(&worker.connection, worker.ask, "failed", &detail);
         }
         match self.half.places.load(worker.allocation) {
-            Ok(Some(record)) if record.phase == Phase::Running => self.watch(&record),
+            Ok(Some(record)) if record.phase == Phase::Running => {
+                self.watch(&record);
+                if !self.watched.contains_key(&record.allocation) {
+                    // It ended between the worker's answer and now: nothing else would ever say so.
+                    self.tell_gone(record.allocation, self.statuses.get(&record.pid).copied());
+                }
+            }
             Ok(_) => drop(self.watched.remove(&worker.allocation)),
             Err(fault) => tracing::error!(%fault, "a cell's record is unreadable"),
         }
@@ -302,6 +308,10 @@ impl Server {
         if asked {
             return;
         }
+        self.tell_gone(allocation, status);
+    }
+
+    fn tell_gone(&self, allocation: AllocationId, status: Option<i32>) {
         tracing::warn!(%allocation, ?status, "PID 1 is gone unasked");
         let event = Answer::Event(Event::Gone { allocation, status });
         for connection in self.connections.iter().filter(|connection| connection.node.is_some()) {

@@ -52,7 +52,10 @@ async fn converse(
     mut frames: FrameReader,
 ) -> Result<(), WireError> {
     let id = offer.id.clone();
-    let ended = match refuse(tasks, &offer) {
+    // What was taken is never refused: it runs or has its result, however late it is asked for again.
+    let known = tasks.bench.tools.journal.knows_task(id.clone()).await.map_err(std::io::Error::other)?;
+    let refusal = if known { None } else { refuse(tasks, &offer) };
+    let ended = match refusal {
         Some(refusal) => refusal,
         None => {
             let begun = tasks.begin(offer).await.map_err(std::io::Error::other)?;
