@@ -61,15 +61,15 @@ impl Registry {
         Some(Place { registry: self.clone(), key, end })
     }
 
-    /// The allocations and people with open attaches.
+    /// The allocations with open attaches.
     #[must_use]
-    pub fn watched(&self) -> BTreeSet<(AllocationId, UserId)> {
-        self.open().all.values().map(|entry| (entry.allocation, entry.user)).collect()
+    pub fn watched(&self) -> BTreeSet<AllocationId> {
+        self.open().all.values().map(|entry| entry.allocation).collect()
     }
 
-    /// Ends the attaches that `matches` picks.
-    pub fn end(&self, ending: &Ending, matches: impl Fn(AllocationId, UserId) -> bool) {
-        for entry in self.open().all.values().filter(|entry| matches(entry.allocation, entry.user)) {
+    /// Ends the attaches of the allocations that `matches` picks.
+    pub fn end(&self, ending: &Ending, matches: impl Fn(AllocationId) -> bool) {
+        for entry in self.open().all.values().filter(|entry| matches(entry.allocation)) {
             entry.end.send_replace(Some(ending.clone()));
         }
     }

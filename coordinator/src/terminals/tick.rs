@@ -1,4 +1,4 @@
-//! Ends the attaches of allocations that are over and of people who may no longer use them.
+//! Ends the attaches of allocations that are over.
 
 use super::model::Ending;
 use super::place;
@@ -33,7 +33,7 @@ async fn run(app: &App) -> Result<(), Problem> {
         .store
         .read(move |tx| {
             let mut over = Vec::new();
-            for (allocation, _) in &watched {
+            for allocation in &watched {
                 let lives = match place::find_in(tx, &cx, *allocation, Verb::TerminalsList) {
                     Ok(place) => place.is_open(),
                     Err(problem) if problem.code() == "not_found" => false,
@@ -49,7 +49,7 @@ async fn run(app: &App) -> Result<(), Problem> {
     if over.is_empty() {
         return Ok(());
     }
-    app.terminals.open.end(&Ending::Released, |allocation, _| over.contains(&allocation));
+    app.terminals.open.end(&Ending::Released, |allocation| over.contains(&allocation));
     let now_ms = app.clock.now_ms();
     app.store
         .ingest(move |tx| over.iter().try_for_each(|allocation| store::ended_with_allocation(tx, *allocation, now_ms)))
