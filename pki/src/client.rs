@@ -120,7 +120,56 @@ impl ServerCertVerifier for PinnedCa {
     }
 }
 
+/// Trusts the fleet's roots. Trusted time is a floor, never later than the truth, so a leaf that begins after it
+/// is no evidence of anything: a node that slept through a renewal of the coordinator's leaf must get in.
+#[derive(Debug)]
+struct FleetRoots(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for FleetRoots {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let now = validity(leaf).map_or(now, |(from, _)| now.max(unix(from)));
+        self.0.verify_server_cert(leaf, chain, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
 type Wants = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+type WantsIdentity = rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>;
+
+fn trusting(roots: &[CertificateDer<'static>], time: TimeSource) -> Result<WantsIdentity, PkiError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store(roots)?), provider())
+        .build()
+        .map_err(|error| PkiError::crypto(Error::General(error.to_string())))?;
+    Ok(builder(time)?.dangerous().with_custom_certificate_verifier(Arc::new(FleetRoots(verifier))))
+}
 
 fn builder(time: TimeSource) -> Result<Wants, PkiError> {
     ClientConfig::builder_with_details(provider(), Arc::new(time))
@@ -166,8 +215,7 @@ pub fn enrol_pinned(pin: [u8; 32]) -> Result<(quinn::ClientConfig, Arc<Mutex<Fin
 /// # Errors
 /// [`PkiError::Crypto`] if a root does not parse.
 pub fn enrol_known(roots: &[CertificateDer<'static>], time: TimeSource) -> Result<quinn::ClientConfig, PkiError> {
-    let tls = builder(time)?.with_root_certificates(store(roots)?).with_no_client_auth();
-    finish(tls, ALPN_ENROL)
+    finish(trusting(roots, time)?.with_no_client_auth(), ALPN_ENROL)
 }
 
 /// The link: the node's certificate against the fleet's roots, at the agent's trusted time.
@@ -180,9 +228,6 @@ pub fn link(
     key: &NodeKey,
     time: TimeSource,
 ) -> Result<quinn::ClientConfig, PkiError> {
-    let tls = builder(time)?
-        .with_root_certificates(store(roots)?)
-        .with_client_auth_cert(chain, key.private_der())
-        .map_err(PkiError::crypto)?;
+    let tls = trusting(roots, time)?.with_client_auth_cert(chain, key.private_der()).map_err(PkiError::crypto)?;
     finish(tls, ALPN_LINK)
 }

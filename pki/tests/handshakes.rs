@@ -206,6 +206,16 @@ async fn a_slow_clock_still_takes_a_new_server_leaf() {
 }
 
 #[tokio::test]
+async fn a_node_that_heard_no_time_yet_still_takes_the_leaf() {
+    let fleet = fleet();
+    let long_ago = client::TimeSource::new(|| 1_735_689_600_000);
+    let roots = [fleet.ca.certificate().clone()];
+    let link = client::link(&roots, fleet.chain_from(&fleet.ca, now_ms()), &fleet.key, long_ago).unwrap();
+    let (judged, _) = fleet.meet(link).await;
+    assert!(matches!(judged, Ok(Arrival::Node(_))));
+}
+
+#[tokio::test]
 async fn a_proof_made_on_a_connection_is_checked_on_its_other_end() {
     let fleet = fleet();
     let swap = server::LeafSwap::new(fleet.ca.issue_link_server(now_ms()).unwrap()).unwrap();
