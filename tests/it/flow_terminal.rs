@@ -152,3 +152,27 @@ async fn typed_input_is_never_doubled() {
     let sum = terminal.run("wc -l < got; grep -c 'typed 4999' got; sort -u got | wc -l").await;
     assert_eq!(sum, "5000\n1\n5000");
 }
+
+#[tokio::test]
+async fn a_large_paste_that_comes_straight_back_does_not_stall() {
+    const PASTE: usize = 900_000;
+    const ACK_EVERY: u64 = 64 << 10;
+    let world = World::start().await;
+    let user = world.user().await;
+    let id = allocation(&user).await;
+    let mut terminal = Terminal::open(&user, &id).await;
+    terminal.type_in(format!("stty raw -echo; echo go; head -c {PASTE}; echo over\n")).await;
+    terminal.until("go").await;
+    // From the first acknowledgement on, output waits for the next ones, which stand behind the paste.
+    terminal.control(json!({"t": "ack", "output": terminal.offset})).await;
+    let mut acked = terminal.offset;
+    terminal.type_in(vec![b'x'; PASTE]).await;
+    while !terminal.output.ends_with(b"over\n") {
+        let Message::Output(_) = terminal.next().await else { continue };
+        if terminal.offset - acked >= ACK_EVERY {
+            acked = terminal.offset;
+            terminal.control(json!({"t": "ack", "output": acked})).await;
+        }
+    }
+    assert_eq!(terminal.output.iter().filter(|byte| **byte == b'x').count(), PASTE);
+}

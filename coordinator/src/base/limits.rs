@@ -105,6 +105,8 @@ pub const TERMINAL_HANGUP: Duration = Duration::from_secs(2);
 pub const TERMINAL_IN_FLIGHT: u64 = 512 << 10;
 /// The largest frame of a client, bytes. Above it close 1009.
 pub const TERMINAL_FRAME: usize = 1 << 20;
+/// Stdin of one terminal that may wait for its program while the client is heard on.
+pub const TERMINAL_STDIN: usize = 1 << 20;
 /// Read buffer of a WebSocket, bytes.
 pub const TERMINAL_READ: usize = 16 << 10;
 /// Output gathered for one write, bytes.

@@ -94,7 +94,7 @@ impl Pipe {
             began: Instant::now(),
             heard: AtomicU64::new(0),
         };
-        let (mut up, mut down) = (Up { stream, shared: &shared }, Down::new(sink, self.reader, &shared));
+        let (mut up, mut down) = (Up::new(stream, &shared), Down::new(sink, self.reader, &shared));
         let ending = {
             let (up, down, told) = (pin!(up.run()), pin!(down.run()), pin!(told));
             tokio::select! {
@@ -117,25 +117,30 @@ impl Pipe {
 struct Up<'a> {
     stream: SplitStream<Socket>,
     shared: &'a Shared,
+    /// Stdin that the program does not take yet, an empty piece for its end. Words behind it are heard all the
+    /// same: the program may wait for one of them, an acknowledgement of its output.
+    waiting: VecDeque<Bytes>,
+    waiting_bytes: usize,
 }
 
-impl Up<'_> {
+impl<'a> Up<'a> {
+    fn new(stream: SplitStream<Socket>, shared: &'a Shared) -> Self {
+        Self { stream, shared, waiting: VecDeque::new(), waiting_bytes: 0 }
+    }
+
     async fn run(&mut self) -> Ending {
         loop {
-            let message = match self.stream.next().await {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return broken(&error),
-                None => return Ending::Left,
+            let len = self.waiting.front().map_or(0, |bytes| bytes.len().min(INPUT_PIECE));
+            let message = tokio::select! {
+                biased;
+                () = self.shared.credit_for(len), if !self.waiting.is_empty() => None,
+                message = self.stream.next(), if self.waiting_bytes < limits::TERMINAL_STDIN => Some(message),
             };
-            self.shared.hear();
             let done = match message {
-                Message::Binary(bytes) => self.input(bytes).await,
-                Message::Text(text) => match Word::parse(&text) {
-                    Ok(word) => self.word(word).await,
-                    Err(ending) => Err(ending),
-                },
-                Message::Close(_) => Err(Ending::Left),
-                _ => Ok(()),
+                None => self.pass_on(len).await,
+                Some(Some(Ok(message))) => self.hear(message).await,
+                Some(Some(Err(error))) => return broken(&error),
+                Some(None) => return Ending::Left,
             };
             if let Err(ending) = done {
                 return ending;
@@ -143,18 +148,35 @@ impl Up<'_> {
         }
     }
 
-    async fn input(&mut self, mut bytes: Bytes) -> Result<(), Ending> {
-        let shared = self.shared;
-        while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(INPUT_PIECE));
-            let offset = shared.input_sent.load(Relaxed);
-            let after = offset + piece.len() as u64;
-            while after - shared.input_taken.load(Relaxed) > SESSION_CREDIT {
-                shared.credit.notified().await;
+    async fn hear(&mut self, message: Message) -> Result<(), Ending> {
+        self.shared.hear();
+        match message {
+            Message::Binary(bytes) if !bytes.is_empty() => {
+                self.waiting_bytes += bytes.len();
+                self.waiting.push_back(bytes);
+                Ok(())
             }
-            shared.send(encode_numbered(Kind::SessionInput, offset, &piece)).await?;
-            shared.input_sent.store(after, Relaxed);
+            Message::Text(text) => self.word(Word::parse(&text)?).await,
+            Message::Close(_) => Err(Ending::Left),
+            _ => Ok(()),
         }
+    }
+
+    /// Sends the first `len` bytes that wait, for which there is credit.
+    async fn pass_on(&mut self, len: usize) -> Result<(), Ending> {
+        let shared = self.shared;
+        let Some(first) = self.waiting.front_mut() else { return Ok(()) };
+        let piece = first.split_to(len);
+        if first.is_empty() {
+            self.waiting.pop_front();
+        }
+        self.waiting_bytes -= len;
+        if piece.is_empty() {
+            return shared.send(encode(Kind::SessionEof, &SessionEof {})).await;
+        }
+        let offset = shared.input_sent.load(Relaxed);
+        shared.send(encode_numbered(Kind::SessionInput, offset, &piece)).await?;
+        shared.input_sent.store(offset + len as u64, Relaxed);
         Ok(())
     }
 
@@ -174,7 +196,7 @@ impl Up<'_> {
                 shared.window.notify_one();
             }
             Word::Ping => shared.say(&Say::Pong),
-            Word::Eof => shared.send(encode(Kind::SessionEof, &SessionEof {})).await?,
+            Word::Eof => self.waiting.push_back(Bytes::new()),
             Word::Signal { name } => shared.signal(&name).await?,
             Word::Close => {
                 shared.signal("HUP").await?;
@@ -191,6 +213,14 @@ impl Up<'_> {
 impl Shared {
     async fn send(&self, frame: Bytes) -> Result<(), Ending> {
         send(&mut *self.quic.lock().await, frame).await.map_err(|_| Ending::NodeOffline)
+    }
+
+    /// Waits until the cell permits `len` bytes more of stdin. May be dropped while it waits.
+    async fn credit_for(&self, len: usize) {
+        let after = self.input_sent.load(Relaxed) + len as u64;
+        while after - self.input_taken.load(Relaxed) > SESSION_CREDIT {
+            self.credit.notified().await;
+        }
     }
 
     async fn signal(&self, name: &str) -> Result<(), Ending> {
