@@ -103,7 +103,7 @@ def spec(world, allocation):
     path.write_text(json.dumps({
         "port": port, "tls": True, "path": f"/ws/terminal/{allocation}", "pidfiles": pidfiles,
         "hello_cmd": [str(minter)], "hello": [{"text": '{"t":"auth","token":"$TOKEN","cols":80,"rows":24}'}],
-        "in": {"kind": "raw", "op": 2}, "out": {"kind": "raw", "op": 2},
+        "file": "bulk.txt", "in": {"kind": "raw", "op": 2}, "out": {"kind": "raw", "op": 2},
         "credit": {"every": 131072, "json": {"t": "ack", "output": "$TOTAL"}}}))
     return f"ws:{path}"
 
@@ -206,6 +206,8 @@ def main():
     results["launch → active (`muster launch --wait`)"] = {
         "median_ms": round(statistics.median(launches), 1), "max_ms": round(max(launches), 1), "n": len(launches)}
     allocation, _ = launch(world)
+    with open(WORK / "bulk.txt") as file:
+        run(MUSTER, "exec", allocation, "--", "sh", "-c", "cat > bulk.txt", env=world.env, stdin=file)
     ours = spec(world, allocation)
     few = ["--n", "300", "--rounds", "5"] if QUICK else ["--n", "1000", "--rounds", "10"]
     targets = ["tcp", "pty", "socat-tls", "ssh", "ssh-jump", "sshx", ours]

@@ -216,7 +216,9 @@ class WsSpec(T):
        "hello":[{"text":"..."}|{"hex":".."}], "in":{"kind":"raw"|"prefix"|"json","op":2,"prefix_hex":"00","template":{"type":"input","data":"$TEXT" or "$B64"}},
        "out":{"kind":"raw"|"prefix"|"json","prefix_hex":"00","match":{"type":"output"},"field":"data","b64":false}, "credit":{"every":262144,"json":{"type":"ack","bytes":262144}} (optional flow control; "$TOTAL" as a value = bytes received so far),
        "hello_cmd":["cmd",..] (optional: run before each open, outside the timing; its output replaces $TOKEN in the hello texts)}"""
-    def __init__(s, path): super().__init__(); s.j = json.load(open(path))
+    def __init__(s, path):
+        super().__init__(); s.j = json.load(open(path))
+        if "file" in s.j: s.file = s.j["file"]     # where the bulk file stands on the other side
     def start(s):
         for c in s.j.get("start", []): s.run(c)
         wait_port(s.j["port"])
@@ -326,7 +328,7 @@ def bulk(names, a):
                 c = None
                 try:
                     c = t.open(); ready(t, c); b0 = busy(); u0 = time.process_time(); t0 = now()
-                    c.send(f"cat {a.file}; echo D''ONE_MARK\r".encode()); k = until(c, b"DONE_MARK", a.most)
+                    c.send(f"cat {getattr(t, 'file', a.file)}; echo D''ONE_MARK\r".encode()); k = until(c, b"DONE_MARK", a.most)
                     w = now() - t0; u = time.process_time() - u0; res[n].append((size / w / 1e6, busy() - b0 - u, k, getattr(c, "lost", 0)))
                 except Exception as e: bad.setdefault(n, []).append(f"{type(e).__name__}: {e}"[:160])
                 finally:
