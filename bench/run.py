@@ -242,7 +242,7 @@ def write(results, echo, back, bulk, opened, idle):
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     text = f"""# Results
 
-Machine: {os.cpu_count()} × {cpu}, {platform.system()} {platform.release()}. Made {when} by `make bench`{' (quick)' if QUICK else ''}.
+Machine: {os.cpu_count()} × {cpu}, {platform.system()} {platform.release()}. Made {when} by `bench/run.py{' quick' if QUICK else ''}`.
 Loopback only; release build; TLS on the door, mutual TLS on the link; everything of one table ran interleaved.
 Ratios count: absolute figures move by a third from run to run on a shared machine.
 
