@@ -1,6 +1,6 @@
 //! The walls of a cell, tried from inside by somebody who wants out.
 
-use muster_tests::{Terminal, World, flow::launch, is_root};
+use muster_tests::{Terminal, World, eventually, flow::launch, is_root};
 use serde_json::json;
 
 async fn shell(world: &World) -> (muster_tests::Api, String, Terminal) {
@@ -71,7 +71,14 @@ async fn bombs_and_hogs_stay_inside() {
     let filled: u64 = terminal.run(fill).await.parse().expect("a size");
     assert!(filled < 2 << 30, "{filled} bytes fit into 2 GiB");
     terminal.type_in("b() { b | b & }; b 2>/dev/null\n").await;
-    // The bomb burns its own processes only: another shell of the same cell opens and can end it.
-    let mut rescue = Terminal::open(&user, &id).await;
-    assert!(rescue.run("echo rescued").await.contains("rescued"));
+    eventually("the bomb is at its limit", async || {
+        let probe = Terminal::command(&user, &id, &["sh", "-c", "true | true && echo forked"]).await;
+        (!probe.to_the_end().await.contains("forked")).then_some(())
+    })
+    .await;
+    // Who opens a shell needs no process of those the bomb took, and a word that forks nothing ends it.
+    let rescue = Terminal::command(&user, &id, &["sh", "-c", "echo rescued; kill -9 -1"]).await;
+    assert!(rescue.to_the_end().await.contains("rescued"));
+    let mut after = Terminal::open(&user, &id).await;
+    assert_eq!(after.run("echo fine | cat").await, "fine");
 }

@@ -88,6 +88,16 @@ impl Terminal {
         Self::try_attach(api, allocation, more).await.unwrap_or_else(|end| panic!("no terminal: {end:?}"))
     }
 
+    /// Opens a terminal with a command in place of the login shell.
+    ///
+    /// # Panics
+    /// If it does not open.
+    pub async fn command(api: &Api, allocation: &str, command: &[&str]) -> Self {
+        let size = json!({"cols": 80, "rows": 24});
+        let opened = Self::with_token_for(api, allocation, json!({"command": command}), size).await;
+        opened.unwrap_or_else(|end| panic!("no terminal: {end:?}"))
+    }
+
     /// As [`Terminal::attach`], for one that may be refused.
     ///
     /// # Errors
@@ -96,7 +106,11 @@ impl Terminal {
     /// # Panics
     /// If there is no connection or no token at all.
     pub async fn try_attach(api: &Api, allocation: &str, more: Value) -> Result<Self, Message> {
-        let minted = api.post(&format!("/api/v1/allocations/{allocation}/terminal-token"), json!({})).await.ok();
+        Self::with_token_for(api, allocation, json!({}), more).await
+    }
+
+    async fn with_token_for(api: &Api, allocation: &str, what: Value, more: Value) -> Result<Self, Message> {
+        let minted = api.post(&format!("/api/v1/allocations/{allocation}/terminal-token"), what).await.ok();
         let mut first = json!({"t": "auth", "token": minted["token"]});
         for (name, value) in more.as_object().into_iter().flatten() {
             first[name.as_str()] = value.clone();
@@ -213,6 +227,12 @@ impl Terminal {
                 return (exit.and_then(|exit| exit["code"].as_i64()), code);
             }
         }
+    }
+
+    /// Reads to the end; gives all that was printed.
+    pub async fn to_the_end(mut self) -> String {
+        self.end().await;
+        String::from_utf8_lossy(&self.output).into_owned()
     }
 
     /// Breaks the connection without a word.
