@@ -3,7 +3,8 @@
 use crate::base::clock::Clock;
 use crate::base::cpu::Cpu;
 use crate::base::health::Health;
-use crate::base::http::{Door, IdempotencyState, Problem};
+use crate::base::http::sse::Streams;
+use crate::base::http::{Door, Gates, IdempotencyState, Problem};
 use crate::base::metrics::Metrics;
 use crate::base::rng::Rng;
 use crate::base::store::Store;
@@ -15,7 +16,7 @@ use crate::fleet::{self, Fleet};
 use crate::{
     allocations, audit, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, terminals, users,
 };
-use muster_protocol::ids::{CorrelationId, NodeId};
+use muster_protocol::ids::{CorrelationId, LoginId, NodeId};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Keyed requests in flight.
     pub idempotency: IdempotencyState,
+    /// Event streams that are open.
+    pub streams: Streams,
     /// What wakes the reconcilers.
     pub nudges: Nudges,
     /// Counters of failed sign-ins.
@@ -75,6 +78,8 @@ pub struct Parts {
     pub heard: allocations::Heard,
     /// Tokens and open attaches of terminals.
     pub terminals: terminals::Terminals,
+    /// The verb of each route.
+    pub gates: Gates,
     documents: [String; 2],
 }
 
@@ -127,7 +132,8 @@ impl App {
         let store = Store::open(&database)?;
         let fleet = fleet::load(&store, &config.data_dir)?;
         let trust = muster_pki::Trust::new(&fleet.id, std::slice::from_ref(fleet.ca.certificate()))?;
-        let document = |door| routes::routes(door).1.to_json();
+        let (console, operator) = (routes::routes(Door::Console).1, routes::routes(Door::Operator).1);
+        let gates = Gates::default().with(Door::Console, &console).with(Door::Operator, &operator);
         let instance = rng.secret();
         Ok(Self(Arc::new(Parts {
             config,
@@ -139,6 +145,7 @@ impl App {
             health: Health::default(),
             metrics: Metrics::default(),
             idempotency: IdempotencyState::default(),
+            streams: Streams::default(),
             nudges: Nudges::default(),
             failures: users::Failures::default(),
             instance,
@@ -151,7 +158,8 @@ impl App {
             scheduler: scheduler::Live::default(),
             heard: allocations::Heard::default(),
             terminals: terminals::Terminals::default(),
-            documents: [document(Door::Console)?, document(Door::Operator)?],
+            gates,
+            documents: [console.to_json()?, operator.to_json()?],
         })))
     }
 
@@ -193,6 +201,11 @@ impl App {
             Door::Console => console,
             Door::Operator => operator,
         }
+    }
+
+    /// The person of a sign-in, if it is alive now.
+    pub async fn person_of_login(&self, login: LoginId, now_ms: i64) -> Result<Option<Person>, Problem> {
+        self.store.read(move |tx| users::person_of_login(tx, login, now_ms)).await
     }
 
     /// The person a token belongs to, if it is valid now.

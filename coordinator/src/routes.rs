@@ -37,7 +37,8 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(catalog::http::console_routes());
     let all = all.merge(allocations::http::console_routes());
     let all = all.merge(terminals::http::console_routes());
-    all.merge(views::http::console_routes())
+    let all = all.merge(views::http::console_routes());
+    all.merge(views::stream::http::routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
@@ -50,7 +51,8 @@ fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(enrolment::operator_routes());
     let all = all.merge(telemetry::operator_routes());
     let all = all.merge(slots::operator_routes());
-    all.merge(allocations::http::operator_routes())
+    let all = all.merge(allocations::http::operator_routes());
+    all.merge(views::stream::http::routes())
 }
 
 #[cfg(test)]

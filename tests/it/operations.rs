@@ -41,7 +41,7 @@ async fn what_is_not_yours_does_not_exist() {
     assert_eq!(one, other, "two views of one row");
     let lines = user.get(&format!("/api/v1/operations/{launch}/events")).await.ok();
     let kinds: Vec<_> = lines["items"].as_array().expect("lines").iter().map(|line| line["kind"].clone()).collect();
-    assert_eq!((kinds.first(), kinds.last()), (Some(&json!("created")), Some(&json!("ended"))), "{lines:#}");
+    assert_eq!((kinds.first(), kinds.last()), (Some(&json!("ended")), Some(&json!("created"))), "{lines:#}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub(super) fn apply_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, event: &Event
     if row.lease.state.is_final() && row.ended_ms.is_none() {
         row.ended_ms = Some(cx.now_ms);
     }
-    store::save(tx, row)?;
+    store::save(tx, row, cx.now_ms)?;
     if row.lease.state != before.state {
         audit::note(tx, cx, state_event(row).before(&before.state.word()))?;
     }

@@ -17,7 +17,7 @@ use crate::operations::Accepted;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use muster_protocol::ids::{AllocationId, NodeId, UserId};
+use muster_protocol::ids::{AllocationId, NodeId, ProjectId, UserId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -30,12 +30,16 @@ pub(super) struct ListQuery {
     pub cursor: Option<String>,
     /// Rows wanted, 1 to 200.
     pub limit: Option<u32>,
-    /// One state.
+    /// One state, or `open`: one that is no end.
     pub state: Option<String>,
     /// Launched by one person.
     pub user_id: Option<String>,
     /// On one node.
     pub node_id: Option<String>,
+    /// Of one project.
+    pub project_id: Option<String>,
+    /// A part of its name, id, SKU or node.
+    pub q: Option<String>,
 }
 
 /// Who may log in from now on, the complete set.
@@ -66,12 +70,16 @@ async fn page(app: &App, query: ListQuery, mut filter: Filter) -> Result<JsonTex
     filter.state = query.state;
     filter.user_id = query.user_id.map(|id| id.parse::<UserId>().map_err(|_| wrong("user_id"))).transpose()?;
     filter.node_id = query.node_id.map(|id| id.parse::<NodeId>().map_err(|_| wrong("node_id"))).transpose()?;
+    filter.project_id =
+        query.project_id.map(|id| id.parse::<ProjectId>().map_err(|_| wrong("project_id"))).transpose()?;
+    filter.text = query.q.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
     let bound = paging.newest_first()?;
     let page = app.store.read(move |tx| {
+        let total = store::count(tx, &filter)?;
         let rows = store::list(tx, &filter, bound.clone())?;
         let page = Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?;
         let items = page.items.into_iter().map(|row| shown(tx, row)).collect::<Result<Vec<_>, Problem>>()?;
-        JsonText::of(&Page { items, next_cursor: page.next_cursor, total: page.total })
+        JsonText::of(&Page { items, next_cursor: page.next_cursor, total: Some(total) })
     });
     page.await
 }

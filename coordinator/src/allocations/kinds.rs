@@ -65,12 +65,15 @@ fn overdue_release(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Pr
 
 type Answer = Pin<Box<dyn Future<Output = Result<serde_json::Value, Problem>> + Send>>;
 
-/// Launches the same again: a new operation with new allocations.
+/// Launches what did not come up again: a new operation with new allocations.
 fn retry_launch(app: App, cx: Cx, operation: Operation) -> Answer {
     Box::pin(async move {
         let id = operation.id;
-        let rows = app.store.read(move |tx| store::of_operation(tx, id)).await?;
-        let first = rows.first().ok_or_else(|| Problem::not_found("allocation"))?;
+        let mut rows = app.store.read(move |tx| store::of_operation(tx, id)).await?;
+        // What came up is not launched again.
+        rows.retain(|row| row.active_ms.is_none());
+        let done = || Problem::conflict("not_retryable", "All of it came up: there is nothing left to launch.");
+        let first = rows.first().ok_or_else(done)?;
         let request = LaunchRequest {
             sku: first.sku_id.to_string(),
             count: u32::try_from(rows.len()).ok(),

@@ -137,6 +137,7 @@ fn launch_in(
             context: serde_json::json!({
                 "sku": evaluation.sku.name, "count": request.count(), "name": request.name,
                 "command": request.command, "allocation_ids": allocation_ids,
+                "node_id": plans.first().map(|plan| plan.node),
             }),
             retry_of,
             deadline_ms: Some(cx.now_ms + limits::PROVISIONING_MS),

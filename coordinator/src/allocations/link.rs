@@ -205,7 +205,7 @@ fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Res
     let mut told = false;
     if said != row.said {
         row.said = said;
-        store::save(tx, row)?;
+        store::save(tx, row, cx.now_ms)?;
         told = true;
     }
     for event in events(row, cell) {

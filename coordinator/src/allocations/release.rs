@@ -86,7 +86,7 @@ pub(super) fn adopt_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation) -> Result<(),
     }
     let reason = if row.end_reason == "cancelled" { "cancelled" } else { "release_on_exit" };
     row.release_operation_id = Some(start_in(tx, cx, row, reason, None)?);
-    store::save(tx, row)?;
+    store::save(tx, row, cx.now_ms)?;
     progress::follow_in(tx, cx, row)
 }
 

@@ -1,8 +1,9 @@
 //! All SQL of allocations, their slots and their logs.
 
 use super::model::{Failure, Lease};
+use crate::base::feed::Change;
 use crate::base::http::Problem;
-use crate::base::store::{Row, Tx};
+use crate::base::store::{Row, Tx, Value};
 use crate::values;
 use muster_protocol::desired::{Size, Slot, SlotKind};
 use muster_protocol::ids::{AllocationId, NodeId, OperationId, ProjectId, SkuId, SlotId, SshKeyId, TenantId, UserId};
@@ -97,16 +98,20 @@ pub struct Allocation {
     pub ended_ms: Option<i64>,
 }
 
+/// All columns, in the order of [`read`].
+macro_rules! columns {
+    () => {
+        "id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, release_operation_id, \
+         state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
+         ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, receipt, log_complete, \
+         created_ms, active_ms, release_ms, ended_ms"
+    };
+}
+
 /// `SELECT` of all columns with a tail, as one static text.
 macro_rules! select {
     ($tail:literal) => {
-        concat!(
-            "SELECT id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
-             release_operation_id, state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, \
-             isolation, not_enforced, ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, \
-             receipt, log_complete, created_ms, active_ms, release_ms, ended_ms FROM allocations ",
-            $tail
-        )
+        concat!("SELECT ", columns!(), " FROM allocations ", $tail)
     };
 }
 
@@ -188,7 +193,14 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
 }
 
 /// Writes what events, people and the node change. The caller read the row in the same transaction.
-pub(super) fn save(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
+pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Problem> {
+    tx.changed(Change {
+        topic: "allocations",
+        id: row.id.to_string(),
+        kind: Change::CHANGED,
+        tenant: Some(row.tenant_id),
+        at_ms: now_ms,
+    });
     let failure = row.lease.failure.clone();
     tx.exec(
         "UPDATE allocations SET state = $2, wish = $3, end_reason = $4, step = $5, isolation = $6, not_enforced = $7, \
@@ -270,8 +282,42 @@ pub(super) struct Filter {
     pub user_id: Option<UserId>,
     /// On one node.
     pub node_id: Option<NodeId>,
-    /// In one state.
+    /// In one state, or `open`: in one that is no end.
     pub state: Option<String>,
+    /// Of one project.
+    pub project_id: Option<ProjectId>,
+    /// Whose name, id, SKU or node contains this, in lower case.
+    pub text: Option<String>,
+}
+
+/// What a text is looked for in.
+macro_rules! words {
+    () => {
+        "(LOWER(name) || ' ' || id || ' ' || LOWER(sku_name) || ' ' || node_id)"
+    };
+}
+
+/// The conditions of a filter, `$1` to `$6`.
+macro_rules! conditions {
+    () => {
+        concat!(
+            "(CAST($1 AS TEXT) IS NULL OR tenant_id = $1) AND (CAST($2 AS TEXT) IS NULL OR user_id = $2) \
+             AND (CAST($3 AS TEXT) IS NULL OR node_id = $3) AND (CAST($4 AS TEXT) IS NULL OR state = $4 \
+             OR ($4 = 'open' AND ended_ms IS NULL)) AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR REPLACE(",
+            words!(),
+            ", $6, '') <> ",
+            words!(),
+            ")"
+        )
+    };
+}
+
+impl Filter {
+    fn values(&self) -> Vec<Value> {
+        values![self.tenant_id, self.user_id, self.node_id, self.state.clone(), self.project_id, self.text.clone()]
+            .to_vec()
+    }
 }
 
 /// A page of allocations, newest first.
@@ -280,16 +326,22 @@ pub(super) fn list(
     filter: &Filter,
     (at, before, limit): (i64, String, i64),
 ) -> Result<Vec<Allocation>, Problem> {
-    tx.all(
-        select!(
-            "WHERE (created_ms, id) < ($1, $2) \
-             AND (CAST($4 AS TEXT) IS NULL OR tenant_id = $4) AND (CAST($5 AS TEXT) IS NULL OR user_id = $5) \
-             AND (CAST($6 AS TEXT) IS NULL OR node_id = $6) AND (CAST($7 AS TEXT) IS NULL OR state = $7) \
-             ORDER BY created_ms DESC, id DESC LIMIT $3"
-        ),
-        &values![at, before, limit, filter.tenant_id, filter.user_id, filter.node_id, filter.state.clone()],
-        read,
-    )
+    let mut values = filter.values();
+    values.extend(values![at, before, limit]);
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM allocations WHERE ",
+        conditions!(),
+        " AND (created_ms, id) < ($7, $8) ORDER BY created_ms DESC, id DESC LIMIT $9"
+    );
+    tx.all(sql, &values, read)
+}
+
+/// How many allocations a filter leaves.
+pub(super) fn count(tx: &mut Tx, filter: &Filter) -> Result<i64, Problem> {
+    let sql = concat!("SELECT CAST(COUNT(*) AS BIGINT) FROM allocations WHERE ", conditions!());
+    tx.one(sql, &filter.values(), |row| row.get(0))
 }
 
 /// Writes the slots of a new allocation.

@@ -1,6 +1,7 @@
 //! Making events. The only place that makes a `Recorded` value.
 
 use super::store;
+use crate::base::feed::Change;
 use crate::base::http::Problem;
 use crate::base::store::{Recorded, Tx};
 use crate::cx::{Actor, Cx};
@@ -110,6 +111,9 @@ pub fn note(tx: &mut Tx, cx: &Cx, event: Event) -> Result<(), Problem> {
         Actor::Person(person) => person.username.clone(),
         other => other.id(),
     };
+    if let Some(change) = Change::of(&event.target, event.action, event.tenant_id, cx.now_ms) {
+        tx.changed(change);
+    }
     store::insert(tx, cx, &name, &event)
 }
 

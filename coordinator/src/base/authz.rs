@@ -97,6 +97,10 @@ verbs! {
     OperationsShow             = "operations.show":             VIEWERS,   STAFF;
     OperationsCancel           = "operations.cancel":           MEMBERS,   OPS;
     OperationsRetry            = "operations.retry":            MEMBERS,   OPS;
+    OperationsGiveUp           = "operations.give_up":          NONE,      OPS;
+    OperationsRelated          = "operations.related":          VIEWERS,   STAFF;
+    OperationsStream           = "operations.stream":           VIEWERS,   STAFF;
+    TasksStream                = "tasks.stream":               VIEWERS,   NONE;
     TasksList                  = "tasks.list":                  VIEWERS,   NONE;
     OperationsEvents           = "operations.events":           VIEWERS,   STAFF;
     TasksEvents                = "tasks.events":                VIEWERS,   NONE;

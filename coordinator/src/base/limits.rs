@@ -22,6 +22,25 @@ pub const DOOR_HEADER_COUNT: usize = 100;
 /// How long a body within the limit may take to arrive.
 pub const BODY_WAIT: Duration = Duration::from_secs(30);
 
+/// Changes that are kept for followers who fell behind or come back.
+pub const FEED_CHANGES: usize = 4096;
+/// Changes that a follower takes at a time.
+pub const FEED_BATCH: usize = 64;
+/// Event streams of one person.
+pub const STREAMS_OF_USER: usize = 32;
+/// Event streams of this process; connections are left for everything else.
+pub const STREAMS: usize = 2048;
+/// Topics of one event stream.
+pub const STREAM_TOPICS: usize = 64;
+/// Series of figures on one event stream.
+pub const STREAM_METRICS: usize = 8;
+/// Pause after which a silent event stream says that it lives, and whether its person still may listen.
+pub const STREAM_PULSE: Duration = Duration::from_secs(10);
+/// Pause before a browser whose event stream broke asks for it again.
+pub const STREAM_RETRY: Duration = Duration::from_secs(1);
+/// How often an event stream looks for new figures.
+pub const STREAM_LOOK: Duration = Duration::from_millis(500);
+
 /// Closures waiting in one lane of the store.
 pub const STORE_QUEUE: usize = 4096;
 /// Closures of one write transaction, by lane (people, agents, upkeep).
@@ -72,6 +91,10 @@ pub const SSH_KEY_BYTES: usize = 16 * 1024;
 pub const PROVISIONING_MS: i64 = 120_000;
 /// How long the proof of a release may take, ms.
 pub const RELEASE_MS: i64 = 300_000;
+/// How long a step of an operation may stand still before people are told, ms.
+pub const STEP_MS: i64 = 30_000;
+/// The longest reason of an act, characters.
+pub const REASON_CHARS: usize = 500;
 /// Lines of the timeline of one operation.
 pub const OPERATION_EVENTS: i64 = 500;
 
@@ -128,6 +151,7 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MOST);
 const _: () = assert!(STORE_BATCH[0] <= STORE_QUEUE && STORE_BATCH[1] <= STORE_QUEUE && STORE_BATCH[2] <= STORE_QUEUE);
 const _: () = assert!(SSH_KEY_BYTES < BODY_BYTES && PASSWORD_BYTES < BODY_BYTES);
+const _: () = assert!(STREAMS * 2 <= DOOR_CONNECTIONS && STREAMS_OF_USER < STREAMS && FEED_BATCH < FEED_CHANGES);
 const _: () = assert!(DOOR_HANDSHAKES < DOOR_CONNECTIONS);
 const _: () = assert!(TERMINAL_WRITE * 2 <= TERMINAL_WRITE_MOST);
 const _: () = assert!(COMMAND_BYTES * 2 <= muster_protocol::limits::CONTROL_MAX as usize);

@@ -102,7 +102,7 @@ fn greet_in(tx: &mut Tx, cx: &Cx, id: NodeId, greeting: &Greeting) -> Result<Nod
     node.agent_version.clone_from(&greeting.agent_version);
     node.last_seen_ms = Some(cx.now_ms);
     node.facets.presence = Presence::Online;
-    store::save_hello_in(tx, &node)?;
+    store::save_hello_in(tx, &node, cx.now_ms)?;
     Ok(node)
 }
 

@@ -2,6 +2,7 @@
 
 use super::facts::Facts;
 use super::model::{Facets, Health, Lifecycle, Presence, Scheduling};
+use crate::base::feed::Change;
 use crate::base::http::{PageQuery, Problem};
 use crate::base::store::{Row, Tx};
 use crate::values;
@@ -221,8 +222,19 @@ pub fn save_labels_in(
     Ok(rows == 1)
 }
 
+fn presence_changed(id: NodeId, now_ms: i64) -> Change {
+    Change { topic: "nodes", id: id.to_string(), kind: "nodes.presence", tenant: None, at_ms: now_ms }
+}
+
 /// Stores a settled presence.
-pub fn save_presence_in(tx: &mut Tx, id: NodeId, presence: Presence, seen_ms: Option<i64>) -> Result<(), Problem> {
+pub fn save_presence_in(
+    tx: &mut Tx,
+    id: NodeId,
+    presence: Presence,
+    seen_ms: Option<i64>,
+    now_ms: i64,
+) -> Result<(), Problem> {
+    tx.changed(presence_changed(id, now_ms));
     tx.exec(
         "UPDATE nodes SET presence = $2, last_seen_ms = CASE WHEN CAST($3 AS BIGINT) IS NULL THEN last_seen_ms \
          ELSE CAST($3 AS BIGINT) END WHERE id = $1",
@@ -232,7 +244,8 @@ pub fn save_presence_in(tx: &mut Tx, id: NodeId, presence: Presence, seen_ms: Op
 }
 
 /// Stores what a hello said, and that the node was heard.
-pub fn save_hello_in(tx: &mut Tx, node: &NodeRow) -> Result<(), Problem> {
+pub fn save_hello_in(tx: &mut Tx, node: &NodeRow, now_ms: i64) -> Result<(), Problem> {
+    tx.changed(presence_changed(node.id, now_ms));
     tx.exec(
         "UPDATE nodes SET agent_version = $2, boot_id = $3, journal_epoch = $4, join_sequence = $5, \
          machine_sha256 = $6, last_seen_ms = $7, presence = $8 WHERE id = $1",

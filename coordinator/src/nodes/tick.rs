@@ -39,7 +39,7 @@ async fn settle(app: App) -> Result<(), Problem> {
     app.store
         .on(Lane::Upkeep)
         .ingest(move |tx| {
-            changed.iter().try_for_each(|(node, live, seen)| store::save_presence_in(tx, *node, *live, *seen))
+            changed.iter().try_for_each(|(node, live, seen)| store::save_presence_in(tx, *node, *live, *seen, now_ms))
         })
         .await
 }

@@ -1,6 +1,6 @@
 //! The kinds of operation there are. Later rooms register theirs in `app.rs`; this room calls them back.
 
-use super::store::Operation;
+use super::row::Operation;
 use super::tasks::NodeTask;
 use crate::app::App;
 use crate::base::http::Problem;

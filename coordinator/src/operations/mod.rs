@@ -16,20 +16,22 @@
 pub mod http;
 mod kinds;
 mod model;
+mod row;
 mod store;
 mod tasks;
 mod tick;
 mod verbs;
+mod view;
 
 pub use kinds::{CancelHook, Kind, Kinds, OverdueHook, RetryHook, TaskHook};
 pub use model::{Outcome, State, StepState, TaskEvent, TaskState};
-pub use store::{Operation, Step};
+pub use row::{Operation, Step};
 pub use tasks::{
     NewTask, NodeTask, TaskEnd, end_in as task_end_in, event_in as task_event_in, open_in as open_tasks_in,
     progress_in as task_progress_in, task_in, tasks_of_in, tasks_on_in,
 };
 pub use tick::start;
 pub use verbs::{
-    Accepted, NewOperation, advance_in, cancel, find_in, finish_in, not_cancellable, note_in, open_of_in, retry,
-    start_in, step_in,
+    Accepted, NewOperation, advance_in, cancel, find_in, finish_in, give_up, not_cancellable, note_in, open_of_in,
+    retry, start_in, step_in,
 };

@@ -206,21 +206,45 @@ pub(super) fn task_after(state: TaskState, event: TaskEvent) -> Option<TaskState
     }
 }
 
-/// Words in a key that make its value a secret.
-const SECRETS: &[&str] = &["secret", "password", "token", "private", "credential", "authorization", "cookie"];
+/// What may be shown of a context, by name. A kind of operation that wants another one shown adds it here;
+/// what is not named is not shown.
+const SHOWN: &[&str] = &[
+    "action",
+    "allocation_id",
+    "allocation_ids",
+    "code",
+    "command",
+    "count",
+    "env",
+    "from",
+    "gpu_uuid",
+    "gpu_uuids",
+    "image",
+    "kind",
+    "mode",
+    "name",
+    "node_id",
+    "node_ids",
+    "node_lost",
+    "project_id",
+    "reason",
+    "sku",
+    "sku_id",
+    "slot_id",
+    "slot_ids",
+    "step",
+    "to",
+    "version",
+];
 
-/// A context that may be shown: values behind secret-looking keys and all of `env` are replaced.
+/// A context that may be shown: values of names that are not known are replaced, and all of `env`.
 #[must_use]
 pub(super) fn redact(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let hide = |key: &str| {
-                let key = key.to_ascii_lowercase();
-                SECRETS.iter().any(|word| key.contains(word))
-            };
             let fields = fields.into_iter().map(|(key, value)| {
                 let value = match value {
-                    _ if hide(&key) => "redacted".into(),
+                    _ if !SHOWN.contains(&key.as_str()) => "redacted".into(),
                     Value::Object(env) if key == "env" => {
                         env.into_iter().map(|(name, _)| (name, Value::from("redacted"))).collect()
                     }
@@ -296,9 +320,11 @@ mod tests {
     #[test]
     fn secrets_do_not_reach_the_context() {
         let shown = redact(serde_json::json!({
-            "sku": "h100", "env": {"HF_TOKEN": "abc", "A": "b"}, "list": [{"Password": "x"}], "token_id": "bt_1"
+            "sku": "h100", "env": {"HF_TOKEN": "abc", "A": "b"}, "reason": {"Password": "x"}, "token_id": "abc",
+            "something_new": ["abc"]
         }));
         assert!(!shown.to_string().contains("abc") && !shown.to_string().contains("\"x\""));
+        assert_eq!(shown["something_new"], "redacted");
         assert_eq!(shown["env"]["A"], "redacted");
         assert_eq!(shown["sku"], "h100");
     }

@@ -17,7 +17,12 @@ CREATE TABLE operations(
   failure_code TEXT,
   failure_detail TEXT,
   retry_of TEXT,
+  -- 1, and one more for each operation it tries again.
+  attempt {{I64}} NOT NULL,
   deadline_ms {{I64}},
+  -- When its step should have moved, and since when it is known not to.
+  step_due_ms {{I64}},
+  stalled_ms {{I64}},
   cancel_requested_ms {{I64}},
   created_ms {{I64}} NOT NULL,
   started_ms {{I64}},
@@ -29,6 +34,8 @@ CREATE INDEX operations_time ON operations(created_ms, id);
 CREATE INDEX operations_tenant ON operations(tenant_id, created_ms, id);
 CREATE INDEX operations_subject ON operations(subject_id, created_ms, id);
 CREATE INDEX operations_due ON operations(deadline_ms) WHERE ended_ms IS NULL;
+CREATE INDEX operations_step_due ON operations(step_due_ms) WHERE ended_ms IS NULL;
+CREATE INDEX operations_retries ON operations(retry_of) WHERE retry_of IS NOT NULL;
 
 CREATE TABLE operation_steps(
   operation_id TEXT NOT NULL REFERENCES operations(id),

@@ -1,100 +1,26 @@
 //! All SQL of operations, their steps and their timeline.
 
 use super::model::{Outcome, State, StepState};
+use super::row::{Line, Operation, Step};
 use crate::base::http::Problem;
 use crate::base::limits;
-use crate::base::store::{Row, Tx};
+use crate::base::store::{Row, Tx, Value};
 use crate::values;
-use muster_protocol::ids::{OperationId, ProjectId, TenantId};
+use muster_protocol::ids::{OperationId, TenantId};
 
-/// A row of `operations` with its steps.
-#[derive(Debug, Clone)]
-pub struct Operation {
-    /// Its id.
-    pub id: OperationId,
-    /// `allocations.launch`, `nodes.probe`, …
-    pub kind: String,
-    /// Where it is.
-    pub state: State,
-    /// `succeeded`, `partial`, `failed`, `cancelled`; none while it runs.
-    pub outcome: Option<String>,
-    /// Kind of what it is about: `allocation`, `node`.
-    pub subject_kind: String,
-    /// Id of what it is about.
-    pub subject_id: String,
-    /// The tenant it belongs to; none: the platform.
-    pub tenant_id: Option<TenantId>,
-    /// The project it belongs to.
-    pub project_id: Option<ProjectId>,
-    /// `person`, `node` or `system`.
-    pub initiator_kind: String,
-    /// Id of who began it.
-    pub initiator_id: String,
-    /// Name of who began it.
-    pub initiator_name: String,
-    /// Ties it to the request that began it.
-    pub correlation_id: String,
-    /// Redacted JSON.
-    pub context: serde_json::Value,
-    /// Machine-readable reason of a failure.
-    pub failure_code: Option<String>,
-    /// The same for people.
-    pub failure_detail: Option<String>,
-    /// The operation this one tries again.
-    pub retry_of: Option<OperationId>,
-    /// When its kind gives up, ms since 1970.
-    pub deadline_ms: Option<i64>,
-    /// When someone asked for its end.
-    pub cancel_requested_ms: Option<i64>,
-    /// When it was asked for.
-    pub created_ms: i64,
-    /// When its first step began.
-    pub started_ms: Option<i64>,
-    /// When it ended.
-    pub ended_ms: Option<i64>,
-    /// In order.
-    pub steps: Vec<Step>,
-}
-
-/// A step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// Its place, from 0.
-    pub seq: i64,
-    /// A word.
-    pub name: String,
-    /// Where it is.
-    pub state: StepState,
-    /// For people; empty if there is nothing to say.
-    pub detail: String,
-    /// When it began.
-    pub started_ms: Option<i64>,
-    /// When it ended.
-    pub ended_ms: Option<i64>,
-}
-
-/// A line of the timeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    /// Its place, from 1.
-    pub seq: i64,
-    /// When.
-    pub at_ms: i64,
-    /// `created`, `step`, `note`, `cancel_requested`, `ended`, …
-    pub kind: String,
-    /// For people.
-    pub detail: String,
+/// All columns, in the order of [`read`].
+macro_rules! columns {
+    () => {
+        "id, kind, state, outcome, subject_kind, subject_id, tenant_id, project_id, initiator_kind, initiator_id, \
+         initiator_name, correlation_id, context, failure_code, failure_detail, retry_of, deadline_ms, \
+         cancel_requested_ms, created_ms, started_ms, ended_ms, attempt, step_due_ms, stalled_ms"
+    };
 }
 
 /// `SELECT` of all columns with a tail, as one static text.
 macro_rules! select {
     ($tail:literal) => {
-        concat!(
-            "SELECT id, kind, state, outcome, subject_kind, subject_id, tenant_id, project_id, initiator_kind, \
-             initiator_id, initiator_name, correlation_id, context, failure_code, failure_detail, retry_of, \
-             deadline_ms, cancel_requested_ms, created_ms, started_ms, ended_ms FROM operations ",
-            $tail
-        )
+        concat!("SELECT ", columns!(), " FROM operations ", $tail)
     };
 }
 
@@ -121,6 +47,9 @@ fn read(row: &Row) -> Result<Operation, Problem> {
         created_ms: row.get(18)?,
         started_ms: row.get(19)?,
         ended_ms: row.get(20)?,
+        attempt: row.get(21)?,
+        step_due_ms: row.get(22)?,
+        stalled_ms: row.get(23)?,
         steps: Vec::new(),
     })
 }
@@ -130,8 +59,8 @@ pub(super) fn insert(tx: &mut Tx, operation: &Operation) -> Result<(), Problem> 
     tx.exec(
         "INSERT INTO operations(id, kind, state, outcome, subject_kind, subject_id, tenant_id, project_id, \
          initiator_kind, initiator_id, initiator_name, correlation_id, context, retry_of, deadline_ms, created_ms, \
-         owner, lease_until_ms) \
-         VALUES($1, $2, $3, NULL, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', 0)",
+         owner, lease_until_ms, attempt, step_due_ms) \
+         VALUES($1, $2, $3, NULL, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', 0, $16, $17)",
         &values![
             operation.id,
             &operation.kind,
@@ -148,6 +77,8 @@ pub(super) fn insert(tx: &mut Tx, operation: &Operation) -> Result<(), Problem> 
             operation.retry_of,
             operation.deadline_ms,
             operation.created_ms,
+            operation.attempt,
+            operation.step_due_ms,
         ],
     )?;
     for step in &operation.steps {
@@ -191,10 +122,54 @@ pub(super) struct Filter {
     pub tenant_id: Option<TenantId>,
     /// Of one kind.
     pub kind: Option<String>,
-    /// In one state.
+    /// In one state, or `active`: in one that is no end.
     pub state: Option<String>,
     /// About one thing.
     pub subject: Option<String>,
+    /// That ended in one way.
+    pub outcome: Option<String>,
+    /// Begun by one person.
+    pub initiator: Option<String>,
+    /// Whose id, kind, subject or initiator contains this, in lower case.
+    pub text: Option<String>,
+}
+
+/// What a text is looked for in.
+macro_rules! words {
+    () => {
+        "(id || ' ' || kind || ' ' || subject_id || ' ' || LOWER(initiator_name))"
+    };
+}
+
+/// The conditions of a filter, `$1` to `$7`.
+macro_rules! conditions {
+    () => {
+        concat!(
+            "(CAST($1 AS TEXT) IS NULL OR tenant_id = $1) AND (CAST($2 AS TEXT) IS NULL OR kind = $2) \
+             AND (CAST($3 AS TEXT) IS NULL OR state = $3 OR ($3 = 'active' AND ended_ms IS NULL)) \
+             AND (CAST($4 AS TEXT) IS NULL OR subject_id = $4) AND (CAST($5 AS TEXT) IS NULL OR outcome = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR initiator_id = $6) AND (CAST($7 AS TEXT) IS NULL OR REPLACE(",
+            words!(),
+            ", $7, '') <> ",
+            words!(),
+            ")"
+        )
+    };
+}
+
+impl Filter {
+    fn values(&self) -> Vec<Value> {
+        values![
+            self.tenant_id,
+            self.kind.clone(),
+            self.state.clone(),
+            self.subject.clone(),
+            self.outcome.clone(),
+            self.initiator.clone(),
+            self.text.clone(),
+        ]
+        .to_vec()
+    }
 }
 
 /// A page of operations, newest first.
@@ -203,28 +178,63 @@ pub(super) fn list(
     filter: &Filter,
     (at, before, limit): (i64, String, i64),
 ) -> Result<Vec<Operation>, Problem> {
+    let mut values = filter.values();
+    values.extend(values![at, before, limit]);
     let mut found = tx.all(
-        select!(
-            "WHERE (created_ms, id) < ($1, $2) \
-             AND (CAST($4 AS TEXT) IS NULL OR tenant_id = $4) AND (CAST($5 AS TEXT) IS NULL OR kind = $5) \
-             AND (CAST($6 AS TEXT) IS NULL OR state = $6) AND (CAST($7 AS TEXT) IS NULL OR subject_id = $7) \
-             ORDER BY created_ms DESC, id DESC LIMIT $3"
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM operations WHERE ",
+            conditions!(),
+            " AND (created_ms, id) < ($8, $9) ORDER BY created_ms DESC, id DESC LIMIT $10"
         ),
-        &values![
-            at,
-            before,
-            limit,
-            filter.tenant_id,
-            filter.kind.clone(),
-            filter.state.clone(),
-            filter.subject.clone()
-        ],
+        &values,
         read,
     )?;
     for operation in &mut found {
         operation.steps = steps(tx, operation.id)?;
     }
     Ok(found)
+}
+
+/// How many operations a filter leaves.
+pub(super) fn count(tx: &mut Tx, filter: &Filter) -> Result<i64, Problem> {
+    let sql = concat!("SELECT CAST(COUNT(*) AS BIGINT) FROM operations WHERE ", conditions!());
+    tx.one(sql, &filter.values(), |row| row.get(0))
+}
+
+/// Operations that try this one again, oldest first.
+pub(super) fn retries(tx: &mut Tx, id: OperationId) -> Result<Vec<OperationId>, Problem> {
+    tx.all("SELECT id FROM operations WHERE retry_of = $1 ORDER BY id LIMIT 20", &values![id], |row| row.get(0))
+}
+
+/// A step has moved: when the next one should have.
+pub(super) fn expect_step(tx: &mut Tx, id: OperationId, due_ms: i64) -> Result<(), Problem> {
+    tx.exec(
+        "UPDATE operations SET step_due_ms = $2, stalled_ms = NULL WHERE id = $1 AND ended_ms IS NULL",
+        &values![id, due_ms],
+    )?;
+    Ok(())
+}
+
+/// Operations whose step should have moved and has not, and that are not known for it.
+pub(super) fn stalling(tx: &mut Tx, now_ms: i64) -> Result<Vec<OperationId>, Problem> {
+    tx.all(
+        "SELECT id FROM operations WHERE ended_ms IS NULL AND stalled_ms IS NULL AND step_due_ms < $1 \
+         ORDER BY id LIMIT 100",
+        &values![now_ms],
+        |row| row.get(0),
+    )
+}
+
+/// Marks an operation as stalled. False if it moved or ended meanwhile.
+pub(super) fn stall(tx: &mut Tx, id: OperationId, now_ms: i64) -> Result<bool, Problem> {
+    let marked = tx.exec(
+        "UPDATE operations SET stalled_ms = $2 WHERE id = $1 AND ended_ms IS NULL AND stalled_ms IS NULL \
+         AND step_due_ms < $2",
+        &values![id, now_ms],
+    )?;
+    Ok(marked == 1)
 }
 
 /// Operations about a thing that have not ended, oldest first.
@@ -332,12 +342,26 @@ pub(super) fn add_line(tx: &mut Tx, id: OperationId, at_ms: i64, kind: &str, det
     Ok(())
 }
 
+fn line(row: &Row) -> Result<Line, Problem> {
+    Ok(Line { seq: row.get(0)?, at_ms: row.get(1)?, kind: row.get(2)?, detail: row.get(3)? })
+}
+
+/// The timeline before a line, newest first.
+pub(super) fn lines_before(tx: &mut Tx, id: OperationId, before: i64, limit: i64) -> Result<Vec<Line>, Problem> {
+    tx.all(
+        "SELECT seq, at_ms, kind, detail FROM operation_events WHERE operation_id = $1 AND seq < $2 \
+         ORDER BY seq DESC LIMIT $3",
+        &values![id, before, limit],
+        line,
+    )
+}
+
 /// The timeline after a line, in order.
-pub(super) fn lines(tx: &mut Tx, id: OperationId, after: i64, limit: i64) -> Result<Vec<Line>, Problem> {
+pub(super) fn lines_after(tx: &mut Tx, id: OperationId, after: i64, limit: i64) -> Result<Vec<Line>, Problem> {
     tx.all(
         "SELECT seq, at_ms, kind, detail FROM operation_events WHERE operation_id = $1 AND seq > $2 \
          ORDER BY seq LIMIT $3",
         &values![id, after, limit],
-        |row| Ok(Line { seq: row.get(0)?, at_ms: row.get(1)?, kind: row.get(2)?, detail: row.get(3)? }),
+        line,
     )
 }

@@ -3,7 +3,6 @@
 //! Any coordinator may run it: an overdue operation is leased by its row, and what its kind does about it is
 //! one idempotent transaction.
 
-use super::model::Outcome;
 use super::{store, tasks, verbs};
 use crate::app::App;
 use crate::audit;
@@ -33,7 +32,7 @@ pub fn start(app: &App) {
 
 async fn run(app: &App) -> Result<(), Problem> {
     let now_ms = app.clock.now_ms();
-    let (due, stale) = app
+    let (due, stale, stalling) = app
         .store
         .read(move |tx| {
             let due = store::due(tx, now_ms)?;
@@ -42,13 +41,18 @@ async fn run(app: &App) -> Result<(), Problem> {
                 None => task.not_after_ms < now_ms,
                 Some(started) => started + task.run_ms + GRACE_MS < now_ms,
             });
-            Ok((due, open))
+            Ok((due, open, store::stalling(tx, now_ms)?))
         })
         .await?;
     for id in &due {
         drive(app, *id).await?;
     }
     let any = !due.is_empty() || !stale.is_empty();
+    for id in stalling {
+        let cx = app.system("operations.driver");
+        app.store.on(Lane::Upkeep).write(move |tx| verbs::stall_in(tx, &cx, id).map(audit::unchanged)).await?;
+        app.nudges.seal.notify();
+    }
     for task in stale {
         let (cx, kinds) = (app.system("operations.driver"), app.kinds.clone());
         app.store.on(Lane::Upkeep).ingest(move |tx| tasks::expire_in(tx, &cx, &kinds, &task)).await?;
@@ -69,14 +73,7 @@ async fn drive(app: &App, id: OperationId) -> Result<(), Problem> {
                 return Ok(audit::unchanged(()));
             }
             let operation = verbs::find_in(tx, id)?;
-            match kinds.get(&operation.kind).and_then(|kind| kind.overdue) {
-                Some(hook) => hook(tx, &cx, &operation)?,
-                None => {
-                    let detail = "It was not done within its time.".to_owned();
-                    let outcome = Outcome::Failed { code: "deadline".to_owned(), detail };
-                    verbs::finish_in(tx, &cx, id, &outcome)?;
-                }
-            }
+            verbs::overdue_in(tx, &cx, &kinds, &operation, "deadline", "It was not done within its time.")?;
             // The hook may have given it more time, or left it to be ended by what it began; it is asked again
             // only for a new deadline.
             store::undue(tx, id, cx.now_ms)?;

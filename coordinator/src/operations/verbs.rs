@@ -1,14 +1,16 @@
 //! What can be done with operations: begun, moved and ended inside other rooms' transactions; cancelled and
 //! tried again by people.
 
-use super::kinds::Kind;
+use super::kinds::{Kind, Kinds};
 use super::model::{self, Outcome, State, StepState};
-use super::store::{self, Operation, Step};
+use super::row::{Operation, Step};
+use super::store;
 use super::tasks;
 use crate::app::App;
 use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::http::{Problem, StatusCode, answer_in};
+use crate::base::limits;
 use crate::base::store::Tx;
 use crate::cx::{Actor, Cx};
 use muster_protocol::ids::{OperationId, ProjectId, TenantId};
@@ -55,6 +57,10 @@ pub fn start_in(tx: &mut Tx, cx: &Cx, new: NewOperation) -> Result<OperationId, 
         started_ms: None,
         ended_ms: None,
     });
+    let attempt = match new.retry_of {
+        Some(first) => store::find(tx, first)?.map_or(1, |first| first.attempt + 1),
+        None => 1,
+    };
     let operation = Operation {
         id: cx.new_id(),
         kind: new.kind.to_owned(),
@@ -75,7 +81,10 @@ pub fn start_in(tx: &mut Tx, cx: &Cx, new: NewOperation) -> Result<OperationId, 
         failure_code: None,
         failure_detail: None,
         retry_of: new.retry_of,
+        attempt,
         deadline_ms: new.deadline_ms,
+        step_due_ms: Some(cx.now_ms + limits::STEP_MS),
+        stalled_ms: None,
         cancel_requested_ms: None,
         created_ms: cx.now_ms,
         started_ms: None,
@@ -83,7 +92,7 @@ pub fn start_in(tx: &mut Tx, cx: &Cx, new: NewOperation) -> Result<OperationId, 
         steps: steps.collect(),
     };
     store::insert(tx, &operation)?;
-    store::add_line(tx, operation.id, cx.now_ms, "created", &operation.kind)?;
+    line_in(tx, cx, &operation, ("created", "operations.created"), &operation.kind)?;
     Ok(operation.id)
 }
 
@@ -117,12 +126,15 @@ pub fn step_in(
     if !step.state.may_become(next) {
         if step.state == next && !detail.is_empty() && step.detail != detail {
             store::describe_step(tx, id, step.seq, detail)?;
+            store::expect_step(tx, id, cx.now_ms + limits::STEP_MS)?;
+            tx.changed(operation.change("operations.step", cx.now_ms));
         }
         return Ok(false);
     }
     store::begin(tx, id, cx.now_ms)?;
     store::move_step(tx, id, step, next, detail, cx.now_ms)?;
-    store::add_line(tx, id, cx.now_ms, "step", &format!("{name}: {}", next.word()))?;
+    store::expect_step(tx, id, cx.now_ms + limits::STEP_MS)?;
+    line_in(tx, cx, &operation, ("step", "operations.step"), &format!("{name}: {}", next.word()))?;
     Ok(true)
 }
 
@@ -139,7 +151,20 @@ pub fn advance_in(tx: &mut Tx, cx: &Cx, id: OperationId, name: &str, detail: &st
 
 /// Adds a line to the timeline.
 pub fn note_in(tx: &mut Tx, cx: &Cx, id: OperationId, detail: &str) -> Result<(), Problem> {
-    store::add_line(tx, id, cx.now_ms, "note", detail)
+    let operation = find_in(tx, id)?;
+    line_in(tx, cx, &operation, ("note", "operations.note"), detail)
+}
+
+/// Adds a line of a kind to the timeline, and tells followers of it by a word.
+fn line_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    operation: &Operation,
+    (kind, word): (&str, &'static str),
+    detail: &str,
+) -> Result<(), Problem> {
+    tx.changed(operation.change(word, cx.now_ms));
+    store::add_line(tx, operation.id, cx.now_ms, kind, detail)
 }
 
 /// Ends an operation and every step that has not ended. False if it had ended already.
@@ -156,7 +181,7 @@ pub fn finish_in(tx: &mut Tx, cx: &Cx, id: OperationId, outcome: &Outcome) -> Re
         }
     }
     tasks::drop_in(tx, cx, id)?;
-    store::add_line(tx, id, cx.now_ms, "ended", outcome.word())?;
+    line_in(tx, cx, &operation, ("ended", "operations.ended"), outcome.word())?;
     store::end(tx, id, outcome, cx.now_ms)
 }
 
@@ -188,7 +213,7 @@ pub async fn cancel(app: &App, cx: &Cx, id: OperationId) -> Result<Accepted, Pro
             let hook = kinds.get(&operation.kind).and_then(|kind| kind.cancel);
             let Some(hook) = hook.filter(|_| !operation.state.is_final()) else { return Err(not_cancellable()) };
             if store::ask_cancel(tx, id, act.now_ms)? {
-                store::add_line(tx, id, act.now_ms, "cancel_requested", &act.actor.id())?;
+                line_in(tx, &act, &operation, ("cancel_requested", "operations.cancel"), &act.actor.id())?;
                 hook(tx, &act, &operation)?;
             }
             let answer = Accepted { operation_id: id };
@@ -212,13 +237,69 @@ pub async fn retry(app: &App, cx: &Cx, id: OperationId) -> Result<serde_json::Va
     let act = cx.clone();
     let operation = app.store.read(move |tx| seen_in(tx, &act, id, Verb::OperationsRetry)).await?;
     let hook = app.kinds.get(&operation.kind).and_then(|kind: &Kind| kind.retry);
-    match hook.filter(|_| matches!(operation.state, State::Failed | State::Cancelled)) {
+    match hook.filter(|_| operation.is_unfinished()) {
         Some(hook) => hook(app.clone(), cx.clone(), operation).await,
         None => Err(Problem::conflict(
             "not_retryable",
-            "Only failed or cancelled operations of some kinds can be tried again.",
+            "Only operations that failed, were cancelled or did a part can be tried again, if their kind allows it.",
         )),
     }
+}
+
+/// Gives up on an operation whose step does not move: what its kind does at its deadline is done now.
+/// 409 `not_stalled` for one that moves.
+pub async fn give_up(app: &App, cx: &Cx, id: OperationId, reason: String) -> Result<Accepted, Problem> {
+    if reason.trim().is_empty() || reason.chars().count() > limits::REASON_CHARS {
+        let detail = format!("Say why, in 1 to {} characters.", limits::REASON_CHARS);
+        return Err(Problem::invalid("reason", "out_of_range", &detail));
+    }
+    let (kinds, act) = (app.kinds.clone(), cx.clone());
+    let answer = app
+        .store
+        .write(move |tx| {
+            let operation = seen_in(tx, &act, id, Verb::OperationsGiveUp)?;
+            if operation.state.is_final() || operation.stalled_ms.is_none() {
+                let detail = "This operation is over or moves: only one that is stalled can be given up.";
+                return Err(Problem::conflict("not_stalled", detail));
+            }
+            line_in(tx, &act, &operation, ("note", "operations.note"), &format!("given up: {reason}"))?;
+            overdue_in(tx, &act, &kinds, &operation, "given_up", &reason)?;
+            let answer = Accepted { operation_id: id };
+            answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;
+            audit::record(tx, &act, about(&operation, Verb::OperationsGiveUp.as_str()).reason(reason.clone()), answer)
+        })
+        .await?;
+    app.nudges.everything();
+    Ok(answer)
+}
+
+/// Does what the kind of an operation says when it takes too long; without a word from it, the operation
+/// fails.
+pub(super) fn overdue_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    kinds: &Kinds,
+    operation: &Operation,
+    code: &str,
+    detail: &str,
+) -> Result<(), Problem> {
+    if let Some(hook) = kinds.get(&operation.kind).and_then(|kind| kind.overdue) {
+        return hook(tx, cx, operation);
+    }
+    let outcome = Outcome::Failed { code: code.to_owned(), detail: detail.to_owned() };
+    finish_in(tx, cx, operation.id, &outcome).map(|_| ())
+}
+
+/// Marks an operation whose step does not move. False if it does.
+pub(super) fn stall_in(tx: &mut Tx, cx: &Cx, id: OperationId) -> Result<bool, Problem> {
+    if !store::stall(tx, id, cx.now_ms)? {
+        return Ok(false);
+    }
+    let operation = find_in(tx, id)?;
+    let (owner, name) = operation.owner();
+    line_in(tx, cx, &operation, ("stalled", "operations.stalled"), &format!("waiting for {owner} {name}"))?;
+    audit::note(tx, cx, about(&operation, "operations.stalled").reason(format!("waiting for {owner} {name}")))?;
+    Ok(true)
 }
 
 /// The event of an act on an operation.

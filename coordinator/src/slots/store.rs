@@ -1,6 +1,7 @@
 //! All SQL about slots and the occupancy of GPUs.
 
 use super::model::{Found, Hold, Place, State};
+use crate::base::feed::Change;
 use crate::base::http::Problem;
 use crate::base::store::{Row, Tx};
 use crate::values;
@@ -114,8 +115,15 @@ pub fn of_allocation_in(tx: &mut Tx, allocation: AllocationId) -> Result<Vec<Slo
     )
 }
 
+/// Tells followers that slots of a node have changed.
+fn changed(tx: &mut Tx, node: NodeId, now_ms: i64) {
+    let (id, kind) = (node.to_string(), Change::CHANGED);
+    tx.changed(Change { topic: "slots", id, kind, tenant: None, at_ms: now_ms });
+}
+
 /// Adds a slot that was found.
 pub(super) fn insert_in(tx: &mut Tx, id: SlotId, node: NodeId, found: &Found, now_ms: i64) -> Result<(), Problem> {
+    changed(tx, node, now_ms);
     tx.exec(
         "INSERT INTO slots(id, node_id, kind, gpu_uuid, profile, start, size, mask, state, present, holds, \
          occupies, allocation_id, lease_epoch, created_ms, updated_ms) \
@@ -137,6 +145,7 @@ pub(super) fn insert_in(tx: &mut Tx, id: SlotId, node: NodeId, found: &Found, no
 
 /// Moves a slot on from a state. False if it had moved meanwhile.
 pub(super) fn save_state_in(tx: &mut Tx, slot: &SlotRow, next: State, now_ms: i64) -> Result<bool, Problem> {
+    changed(tx, slot.node_id, now_ms);
     let rows = tx.exec(
         "UPDATE slots SET state = $3, updated_ms = $4 WHERE id = $1 AND state = $2",
         &values![slot.id, slot.state.word(), next.word(), now_ms],
@@ -151,24 +160,26 @@ pub(super) fn save_found_in(tx: &mut Tx, id: SlotId, present: bool, size: i64, m
 }
 
 /// Stores the holds of a slot.
-pub(super) fn save_holds_in(tx: &mut Tx, id: SlotId, holds: &[Hold], now_ms: i64) -> Result<(), Problem> {
+pub(super) fn save_holds_in(tx: &mut Tx, slot: &SlotRow, holds: &[Hold], now_ms: i64) -> Result<(), Problem> {
+    changed(tx, slot.node_id, now_ms);
     let holds = serde_json::to_string(holds).map_err(Problem::internal)?;
-    tx.exec("UPDATE slots SET holds = $2, updated_ms = $3 WHERE id = $1", &values![id, holds, now_ms])?;
+    tx.exec("UPDATE slots SET holds = $2, updated_ms = $3 WHERE id = $1", &values![slot.id, holds, now_ms])?;
     Ok(())
 }
 
 /// Reserves a slot if it is available now.
 pub(super) fn reserve_in(
     tx: &mut Tx,
-    id: SlotId,
+    slot: &SlotRow,
     allocation: AllocationId,
     lease_epoch: i64,
     now_ms: i64,
 ) -> Result<bool, Problem> {
+    changed(tx, slot.node_id, now_ms);
     let rows = tx.exec(
         "UPDATE slots SET state = 'reserved', allocation_id = $2, lease_epoch = $3, updated_ms = $4 \
          WHERE id = $1 AND state = 'free' AND present = 1 AND holds = '[]'",
-        &values![id, allocation, lease_epoch, now_ms],
+        &values![slot.id, allocation, lease_epoch, now_ms],
     )?;
     Ok(rows == 1)
 }

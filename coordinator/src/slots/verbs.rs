@@ -29,7 +29,7 @@ pub fn reserve_in(
     let taken = || Problem::conflict(TAKEN, "A slot was taken meanwhile.");
     for id in slots {
         let slot = store::get_in(tx, *id)?;
-        if !store::reserve_in(tx, *id, allocation, lease_epoch, cx.now_ms)? || !store::take_bits_in(tx, &slot)? {
+        if !store::reserve_in(tx, &slot, allocation, lease_epoch, cx.now_ms)? || !store::take_bits_in(tx, &slot)? {
             return Err(taken());
         }
     }
@@ -119,7 +119,7 @@ pub fn hold_in(tx: &mut Tx, cx: &Cx, id: SlotId, code: &str, reason: &str) -> Re
     };
     audit::note(tx, cx, audit::Event::new("slots.hold", id).reason(reason).after(&hold))?;
     holds.push(hold);
-    store::save_holds_in(tx, id, &holds, cx.now_ms)?;
+    store::save_holds_in(tx, &slot, &holds, cx.now_ms)?;
     if !slot.occupies {
         // Where a neighbour has the bits already, the hold keeps this slot from being sold all the same.
         store::take_bits_in(tx, &slot)?;
@@ -131,7 +131,7 @@ fn clear_in(tx: &mut Tx, cx: &Cx, slot: &SlotRow) -> Result<(), Problem> {
     if slot.holds.is_empty() {
         return Ok(());
     }
-    store::save_holds_in(tx, slot.id, &[], cx.now_ms)?;
+    store::save_holds_in(tx, slot, &[], cx.now_ms)?;
     if !slot.state.is_occupied() {
         store::give_bits_in(tx, slot)?;
     }

@@ -198,6 +198,20 @@ impl Telemetry {
         out
     }
 
+    /// When the newest sample was taken: of a cell, or of the machine and its GPUs.
+    #[must_use]
+    pub fn newest_ms(&self, node: NodeId, cell: Option<AllocationId>) -> Option<i64> {
+        let nodes = self.lock();
+        let tracks = nodes.get(&node)?;
+        match cell {
+            Some(cell) => tracks.cells.get(&cell)?.ring.newest_ms(),
+            None => {
+                let gpus = tracks.gpus.values().filter_map(|track| track.ring.newest_ms());
+                gpus.chain(tracks.host.as_ref().and_then(|track| track.ring.newest_ms())).max()
+            }
+        }
+    }
+
     /// Samples that the node shed since the coordinator's start.
     #[must_use]
     pub fn shed(&self, node: NodeId) -> u64 {

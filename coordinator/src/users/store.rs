@@ -18,29 +18,47 @@ fn kind(bearer: bool) -> &'static str {
 /// The person a token belongs to, when the sign-in is alive and the person may sign in.
 pub fn person_of_token(tx: &mut Tx, sha256: [u8; 32], bearer: bool, now_ms: i64) -> Result<Option<Person>, Problem> {
     let found = tx.opt(
-        "SELECT u.id, u.username, l.id, l.door, u.tenant_id, t.workspace_id, l.stepped_up_until_ms \
+        "SELECT u.id, u.username, l.id, l.door, u.tenant_id, t.workspace_id, l.stepped_up_until_ms, l.kind \
          FROM logins l JOIN users u ON u.id = l.user_id LEFT JOIN tenants t ON t.id = u.tenant_id \
          WHERE l.access_sha256 = $1 AND l.kind = $2 AND l.ended_ms IS NULL AND l.access_expires_ms > $3 \
          AND u.state = 'active'",
         &values![sha256, kind(bearer), now_ms],
-        |row| {
-            Ok(Person {
-                id: row.get(0)?,
-                username: row.get(1)?,
-                login_id: row.get(2)?,
-                door: door(&row.get::<String>(3)?),
-                tenant_id: row.get(4)?,
-                workspace_id: row.get(5)?,
-                roles: Vec::new(),
-                stepped_up_until_ms: row.get(6)?,
-                bearer,
-                csrf_token: None,
-            })
-        },
+        person,
     )?;
-    let Some(mut person) = found else { return Ok(None) };
+    found.map(|person| with_own_roles(tx, person)).transpose()
+}
+
+/// The person of a sign-in that is still alive, whatever its token is by now.
+pub fn person_of_login(tx: &mut Tx, login: LoginId, now_ms: i64) -> Result<Option<Person>, Problem> {
+    let found = tx.opt(
+        "SELECT u.id, u.username, l.id, l.door, u.tenant_id, t.workspace_id, l.stepped_up_until_ms, l.kind \
+         FROM logins l JOIN users u ON u.id = l.user_id LEFT JOIN tenants t ON t.id = u.tenant_id \
+         WHERE l.id = $1 AND l.ended_ms IS NULL AND l.access_expires_ms > $2 AND u.state = 'active'",
+        &values![login, now_ms],
+        person,
+    )?;
+    found.map(|person| with_own_roles(tx, person)).transpose()
+}
+
+fn person(row: &Row) -> Result<Person, Problem> {
+    Ok(Person {
+        id: row.get(0)?,
+        username: row.get(1)?,
+        login_id: row.get(2)?,
+        door: door(&row.get::<String>(3)?),
+        tenant_id: row.get(4)?,
+        workspace_id: row.get(5)?,
+        roles: Vec::new(),
+        stepped_up_until_ms: row.get(6)?,
+        bearer: row.get::<String>(7)? == kind(true),
+        csrf_token: None,
+    })
+}
+
+/// The person with the roles that count at the door of the sign-in.
+fn with_own_roles(tx: &mut Tx, mut person: Person) -> Result<Person, Problem> {
     person.roles = roles(tx, person.id)?.into_iter().filter(|role| role.door() == person.door).collect();
-    Ok(Some(person))
+    Ok(person)
 }
 
 /// Every role of a person, of both doors.

@@ -4,3 +4,4 @@
 
 pub mod http;
 mod lease;
+pub mod stream;

@@ -17,13 +17,16 @@ const OPEN: &[&str] = &[
     "/ws/tunnel/{allocation_id}",
 ];
 
-struct Route {
-    method: String,
-    path: String,
-    body: bool,
+/// A route of a door.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: bool,
 }
 
-async fn routes(door: &str) -> Vec<Route> {
+/// Every route of a door.
+pub(crate) async fn routes(door: &str) -> Vec<Route> {
     let document = get(door, "/api/v1/openapi.json", &[]).await.ok();
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -39,7 +42,7 @@ async fn routes(door: &str) -> Vec<Route> {
 }
 
 /// The path with ids of the right form that nothing has.
-fn nowhere(path: &str) -> String {
+pub(crate) fn nowhere(path: &str) -> String {
     let prefix = |name: &str| {
         let words = [
             ("allocation", "al"),

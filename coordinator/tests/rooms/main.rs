@@ -1,11 +1,16 @@
 //! Rooms through their doors: a coordinator inside the test's process, asked over HTTP.
 
 mod agent;
+mod browser;
 mod doors;
 mod evidence;
 mod fleet;
 mod golden;
 mod keyed;
+mod launches;
+mod operations;
 mod people;
+mod roles;
 mod slots;
+mod stream;
 mod world;

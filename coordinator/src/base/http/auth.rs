@@ -158,7 +158,7 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let cx = resolve(parts, app).await?;
-        cx.person()?;
+        app.gates.require(cx.person()?.door, parts, &cx)?;
         Ok(Self(cx))
     }
 }

@@ -51,13 +51,27 @@ pub async fn serve(
     if name.starts_with("assets/") || (!name.is_empty() && !takes(&headers, header::ACCEPT, "text/html")) {
         return Err(Problem::not_found("route"));
     }
+    let built = find(info.door, "index.html", gzip).is_some();
+    front(&info, &headers, if built || name.is_empty() { StatusCode::OK } else { StatusCode::NOT_FOUND })
+}
+
+/// The page that shows every address, with a status of its own.
+///
+/// # Errors
+/// 404 for a client that takes no pages.
+pub fn front(info: &RequestInfo, headers: &HeaderMap, status: StatusCode) -> Result<Response, Problem> {
+    if status == StatusCode::NOT_FOUND && !takes(headers, header::ACCEPT, "text/html") {
+        return Err(Problem::not_found("route"));
+    }
+    let gzip = takes(headers, header::ACCEPT_ENCODING, "gzip");
     let Some(found) = find(info.door, "index.html", gzip) else {
-        let status = if name.is_empty() { StatusCode::OK } else { StatusCode::NOT_FOUND };
         let mut response = (status, MISSING).into_response();
         set(&mut response, header::CONTENT_TYPE, "text/html; charset=utf-8");
         return Ok(response);
     };
-    Ok(answer(found, "index.html"))
+    let mut response = answer(found, "index.html");
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 struct Found {

@@ -24,6 +24,7 @@ pub use queue::Lane;
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};
 
+use crate::base::feed::{Changes, Feed};
 use crate::base::{http::Problem, limits};
 use queue::Queue;
 use sqlite::{BoxedJob, Job};
@@ -65,6 +66,7 @@ pub struct Store {
 struct Inner {
     writes: Arc<Queue<BoxedJob>>,
     reads: Arc<Queue<BoxedJob>>,
+    feed: Feed,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -90,7 +92,10 @@ impl Store {
             let queue = reads.clone();
             threads.push(spawn("store-read", Box::new(move || sqlite::read_loop(reader, &queue)))?);
         }
-        Ok(Self { inner: Arc::new(Inner { writes, reads, threads: Mutex::new(threads) }), lane: None })
+        Ok(Self {
+            inner: Arc::new(Inner { writes, reads, feed: Feed::default(), threads: Mutex::new(threads) }),
+            lane: None,
+        })
     }
 
     /// The same store with its writes in another lane; reconcilers use [`Lane::Upkeep`], links
@@ -100,13 +105,19 @@ impl Store {
         Self { inner: self.inner.clone(), lane: Some(lane) }
     }
 
+    /// What was committed through this store, for followers.
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.inner.feed
+    }
+
     /// Reads one consistent snapshot.
     pub async fn read<T, F>(&self, closure: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
-        let (job, answer) = job(closure);
+        let (job, answer) = self.job(closure);
         self.inner.reads.put(Lane::People, job).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
@@ -117,7 +128,7 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Tx) -> Result<Recorded<T>, Problem> + Send + 'static,
     {
-        let (job, answer) = job(move |tx| closure(tx).map(|recorded| recorded.0));
+        let (job, answer) = self.job(move |tx| closure(tx).map(|recorded| recorded.0));
         self.inner.writes.put(self.lane.unwrap_or(Lane::People), job).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
@@ -128,7 +139,7 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
-        let (job, answer) = job(closure);
+        let (job, answer) = self.job(closure);
         self.inner.writes.put(self.lane.unwrap_or(Lane::Agents), job).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
@@ -139,7 +150,7 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Tx) -> Result<Recorded<T>, Problem> + Send + 'static,
     {
-        let (job, answer) = job(move |tx| closure(tx).map(|recorded| recorded.0));
+        let (job, answer) = self.job(move |tx| closure(tx).map(|recorded| recorded.0));
         self.inner.writes.put_blocking(Lane::People, job)?;
         answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
     }
@@ -150,9 +161,19 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
-        let (job, answer) = job(closure);
+        let (job, answer) = self.job(closure);
         self.inner.reads.put_blocking(Lane::People, job)?;
         answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn job<T, F>(&self, closure: F) -> (BoxedJob, oneshot::Receiver<Result<T, Problem>>)
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let (changes, feed) = (Changes::default(), self.inner.feed.clone());
+        (Box::new(ClosureJob { closure, result: Err(gone()), changes, feed, reply }), answer)
     }
 
     /// Finishes what is queued, folds the log into the database file and ends the threads. Blocks.
@@ -174,26 +195,24 @@ fn gone() -> Problem {
 struct ClosureJob<T, F> {
     closure: F,
     result: Result<T, Problem>,
+    changes: Changes,
+    feed: Feed,
     reply: oneshot::Sender<Result<T, Problem>>,
-}
-
-fn job<T, F>(closure: F) -> (BoxedJob, oneshot::Receiver<Result<T, Problem>>)
-where
-    T: Send + 'static,
-    F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
-{
-    let (reply, answer) = oneshot::channel();
-    (Box::new(ClosureJob { closure, result: Err(gone()), reply }), answer)
 }
 
 impl<T: Send, F: Fn(&mut Tx) -> Result<T, Problem> + Send> Job for ClosureJob<T, F> {
     fn run(&mut self, tx: &mut Tx) -> bool {
         self.result = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx)))
             .unwrap_or_else(|_| Err(Problem::internal("a store closure panicked")));
+        // Each run begins with none: what an earlier one said was rolled back with it.
+        self.changes = std::mem::take(&mut tx.changes);
         self.result.is_ok()
     }
 
     fn answer(self: Box<Self>, commit: Result<(), Problem>) {
+        if commit.is_ok() && self.result.is_ok() {
+            self.feed.publish(self.changes);
+        }
         // The asker may have gone away (a closed connection); the change stands all the same.
         let _ = self.reply.send(commit.and(self.result));
     }

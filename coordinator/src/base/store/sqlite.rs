@@ -3,7 +3,7 @@
 use super::queue::Queue;
 use super::tx::Engine;
 use super::{Row, Tx, Value};
-use crate::base::{http::Problem, limits};
+use crate::base::{feed::Changes, http::Problem, limits};
 use rusqlite::types::{ToSqlOutput, Value as LiteValue, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Tx> {
     // Reads a page of the schema, so that a file that is no database is found here and not in a request.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
-    Ok(Tx { engine: Engine::Sqlite(connection) })
+    Ok(Tx { engine: Engine::Sqlite(connection), changes: Changes::default() })
 }
 
 /// Opens a connection that cannot write.
@@ -37,7 +37,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Tx> {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA query_only=ON;")?;
     connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
-    Ok(Tx { engine: Engine::Sqlite(connection) })
+    Ok(Tx { engine: Engine::Sqlite(connection), changes: Changes::default() })
 }
 
 /// An engine error as an internal problem that names the statement (in the log only).

@@ -6,12 +6,14 @@
 //! (PostgreSQL would abort the transaction): use `ON CONFLICT DO NOTHING` and look at the count.
 
 use super::{Row, Value, sqlite};
+use crate::base::feed::{Change, Changes};
 use crate::base::http::Problem;
 
 /// The connection of a running transaction. Never leaves its closure.
 #[derive(Debug)]
 pub struct Tx {
     pub(super) engine: Engine,
+    pub(super) changes: Changes,
 }
 
 /// The engines there are.
@@ -61,6 +63,11 @@ impl Tx {
         read: impl Fn(&Row) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         self.opt(sql, params, read)?.ok_or_else(|| Problem::internal(format!("no row where one must be: {sql}")))
+    }
+
+    /// Tells followers of this change, if it is committed.
+    pub fn changed(&mut self, change: Change) {
+        self.changes.add(change);
     }
 
     /// Runs a script of statements without parameters; migrations only.

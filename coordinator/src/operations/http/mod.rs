@@ -1,11 +1,15 @@
 //! Routes of operations: one row, shown as `/operations/{id}` and as `/tasks/{id}`.
 
-use super::model::StepState;
-use super::store::{self, Filter, Operation};
+mod pages;
+mod stream;
+
+use super::Kinds;
+use super::row::Operation;
+use super::store::{self, Filter};
 use super::verbs::{self, Accepted};
+use super::view::{LineView, LinkView, OperationView, related};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::{
     Caller, Door, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent,
 };
@@ -13,105 +17,11 @@ use crate::cx::Cx;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use muster_protocol::ids::OperationId;
-use serde::{Deserialize, Serialize};
+use muster_protocol::ids::{OperationId, TenantId};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// An operation as it is shown.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OperationView {
-    /// `op_…`
-    pub id: String,
-    /// `allocations.launch`, …
-    pub kind: String,
-    /// `queued`, `running`, `succeeded`, `failed`, `cancelled`.
-    pub state: &'static str,
-    /// `succeeded`, `partial`, `failed`, `cancelled`; null while it runs.
-    pub outcome: Option<String>,
-    /// What it does, in order.
-    pub steps: Vec<StepView>,
-    /// What it is about.
-    pub subject: SubjectView,
-    /// The project it belongs to.
-    pub project_id: Option<String>,
-    /// Who began it.
-    pub initiator: InitiatorView,
-    /// Names the request that began it in logs and audit trail.
-    pub correlation_id: String,
-    /// What it was asked with; secrets are replaced.
-    pub context: serde_json::Value,
-    /// Why it failed, or what is missing at `partial`.
-    pub failure: Option<FailureView>,
-    /// The operation this one tries again.
-    pub retry_of: Option<String>,
-    /// Someone asked for its end.
-    pub cancel_requested_at: Option<String>,
-    /// When it was asked for.
-    pub created_at: String,
-    /// When its first step began.
-    pub started_at: Option<String>,
-    /// When it ended.
-    pub ended_at: Option<String>,
-}
-
-/// A step as it is shown.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct StepView {
-    /// A word.
-    pub name: String,
-    /// `pending`, `active`, `completed`, `failed`, `skipped`.
-    pub state: &'static str,
-    /// For people.
-    pub detail: String,
-    /// When it began.
-    pub started_at: Option<String>,
-    /// When it ended.
-    pub ended_at: Option<String>,
-}
-
-/// What an operation is about.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SubjectView {
-    /// `allocation`, `node`, …
-    pub kind: String,
-    /// Its id.
-    pub id: String,
-}
-
-/// Who began an operation.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct InitiatorView {
-    /// `person`, `node`, `system`.
-    pub kind: String,
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-}
-
-/// Why an operation failed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FailureView {
-    /// A word scripts may rely on; empty at `partial`.
-    pub code: String,
-    /// For people.
-    pub detail: String,
-}
-
-/// A line of the timeline.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LineView {
-    /// Its place, from 1.
-    pub seq: i64,
-    /// When.
-    pub at: String,
-    /// `created`, `step`, `note`, `cancel_requested`, `ended`.
-    pub kind: String,
-    /// For people.
-    pub detail: String,
-}
 
 /// What a list may be narrowed to.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -123,57 +33,60 @@ pub(super) struct ListQuery {
     pub limit: Option<u32>,
     /// One kind.
     pub kind: Option<String>,
-    /// One state.
+    /// One state, or `active`: queued or running.
     pub state: Option<String>,
+    /// One outcome.
+    pub outcome: Option<String>,
     /// The id of what it is about.
     pub subject: Option<String>,
+    /// Of one tenant; for staff.
+    pub tenant_id: Option<String>,
+    /// `true`: only those that the caller began.
+    pub mine: Option<bool>,
+    /// A part of its id, kind, subject or initiator.
+    pub q: Option<String>,
 }
 
-impl From<Operation> for OperationView {
-    fn from(row: Operation) -> Self {
-        let failure =
-            row.failure_detail.map(|detail| FailureView { code: row.failure_code.unwrap_or_default(), detail });
-        let steps = row.steps.into_iter().map(|step| StepView {
-            name: step.name,
-            state: StepState::word(step.state),
-            detail: step.detail,
-            started_at: rfc3339_opt(step.started_ms),
-            ended_at: rfc3339_opt(step.ended_ms),
-        });
-        Self {
-            id: row.id.to_string(),
-            kind: row.kind,
-            state: row.state.word(),
-            outcome: row.outcome,
-            steps: steps.collect(),
-            subject: SubjectView { kind: row.subject_kind, id: row.subject_id },
-            project_id: row.project_id.map(|id| id.to_string()),
-            initiator: InitiatorView { kind: row.initiator_kind, id: row.initiator_id, name: row.initiator_name },
-            correlation_id: row.correlation_id,
-            context: row.context,
-            failure,
-            retry_of: row.retry_of.map(|id| id.to_string()),
-            cancel_requested_at: rfc3339_opt(row.cancel_requested_ms),
-            created_at: rfc3339(row.created_ms),
-            started_at: rfc3339_opt(row.started_ms),
-            ended_at: rfc3339_opt(row.ended_ms),
-        }
-    }
-}
-
-async fn page(app: &App, cx: Cx, query: ListQuery) -> Result<JsonText, Problem> {
-    let paging = PageQuery { cursor: query.cursor, limit: query.limit };
+fn filter(cx: &Cx, query: ListQuery) -> Result<Filter, Problem> {
+    let wrong = || Problem::invalid("tenant_id", "invalid", "This is not the id of a tenant.");
     let tenant_id = match cx.person()?.door {
         Door::Console => Some(cx.tenant_id()?),
-        Door::Operator => None,
+        Door::Operator => query.tenant_id.map(|id| id.parse::<TenantId>().map_err(|_| wrong())).transpose()?,
     };
-    authz::require(&cx, Verb::OperationsList, tenant_id.map_or(Scope::Platform, Scope::Tenant))?;
-    let filter = Filter { tenant_id, kind: query.kind, state: query.state, subject: query.subject };
-    let bound = paging.newest_first()?;
+    let initiator = query.mine.unwrap_or(false).then(|| cx.user_id()).transpose()?;
+    Ok(Filter {
+        tenant_id,
+        kind: query.kind,
+        state: query.state,
+        subject: query.subject,
+        outcome: query.outcome,
+        initiator: initiator.map(|id| id.to_string()),
+        text: query.q.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty()),
+    })
+}
+
+/// What can be done with a kind: cancelled, tried again.
+fn can(kinds: &Kinds, row: &Operation) -> (bool, bool) {
+    kinds.get(&row.kind).map_or((false, false), |kind| (kind.cancel.is_some(), kind.retry.is_some()))
+}
+
+async fn page(app: &App, cx: Cx, query: ListQuery, verb: Verb) -> Result<JsonText, Problem> {
+    let paging = PageQuery { cursor: query.cursor.clone(), limit: query.limit };
+    let filter = filter(&cx, query)?;
+    let scope = match cx.person()?.door {
+        Door::Console => Scope::Tenant(cx.tenant_id()?),
+        Door::Operator => Scope::Platform,
+    };
+    authz::require(&cx, verb, scope)?;
+    let (bound, kinds) = (paging.newest_first()?, app.kinds.clone());
     let page = app.store.read(move |tx| {
+        let total = store::count(tx, &filter)?;
         let rows = store::list(tx, &filter, bound.clone())?;
-        let page = Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?;
-        JsonText::of(&page.map(OperationView::from))
+        let page = Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?.with_total(total);
+        JsonText::of(&page.map(|row| {
+            let can = can(&kinds, &row);
+            OperationView::of(row, can)
+        }))
     });
     page.await
 }
@@ -182,7 +95,7 @@ async fn page(app: &App, cx: Cx, query: ListQuery) -> Result<JsonText, Problem> 
 #[utoipa::path(get, path = "/api/v1/operations", operation_id = "operations.list", tag = "operations",
     params(ListQuery), responses((status = 200, body = Page<OperationView>)))]
 async fn list(State(app): State<App>, Caller(cx): Caller, Query(query): Query<ListQuery>) -> Result<JsonText, Problem> {
-    page(&app, cx, query).await
+    page(&app, cx, query, Verb::OperationsList).await
 }
 
 /// The same under the word for submitters.
@@ -193,11 +106,13 @@ async fn task_list(
     Caller(cx): Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<JsonText, Problem> {
-    page(&app, cx, query).await
+    page(&app, cx, query, Verb::TasksList).await
 }
 
 async fn shown(app: &App, cx: Cx, id: OperationId, verb: Verb) -> Result<OperationView, Problem> {
-    app.store.read(move |tx| verbs::seen_in(tx, &cx, id, verb)).await.map(Into::into)
+    let row = app.store.read(move |tx| verbs::seen_in(tx, &cx, id, verb)).await?;
+    let can = can(&app.kinds, &row);
+    Ok(OperationView::of(row, can))
 }
 
 /// One operation with its steps. Foreign, unknown and malformed ids answer the same.
@@ -222,35 +137,101 @@ async fn task_show(
     shown(&app, cx, id, Verb::TasksShow).await.map(Json)
 }
 
-/// The timeline of an operation, oldest first.
+/// Which part of a timeline.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LinesQuery {
+    /// Only lines before this `seq`: the last one that is shown, for older ones.
+    pub before: Option<i64>,
+    /// `next_cursor` of the page before: the same.
+    pub cursor: Option<String>,
+    /// Lines wanted, 1 to 200.
+    pub limit: Option<u32>,
+}
+
+async fn lines(
+    app: &App,
+    cx: Cx,
+    id: OperationId,
+    query: LinesQuery,
+    verb: Verb,
+) -> Result<Json<Page<LineView>>, Problem> {
+    let paging = PageQuery { cursor: query.cursor, limit: query.limit };
+    let before = paging.cursor()?.map_or(query.before.unwrap_or(i64::MAX), |cursor| cursor.at);
+    let limit = i64::from(paging.limit()?) + 1;
+    let rows = app.store.read(move |tx| {
+        verbs::seen_in(tx, &cx, id, verb)?;
+        store::lines_before(tx, id, before, limit)
+    });
+    let page = Page::cut(rows.await?, &paging, |line| (line.seq, String::new()))?;
+    Ok(Json(page.map(LineView::from)))
+}
+
+/// The timeline of an operation, newest first.
 #[utoipa::path(get, path = "/api/v1/operations/{id}/events", operation_id = "operations.events",
-    tag = "operations", params(("id" = String, Path), PageQuery), responses((status = 200, body = Page<LineView>)))]
+    tag = "operations", params(("id" = String, Path), LinesQuery),
+    responses((status = 200, body = Page<LineView>)))]
 async fn events(
     State(app): State<App>,
     Caller(cx): Caller,
     Path(id): Path<OperationId>,
-    Query(paging): Query<PageQuery>,
+    Query(query): Query<LinesQuery>,
 ) -> Result<Json<Page<LineView>>, Problem> {
-    let after = paging.cursor()?.map_or(0, |cursor| cursor.at);
-    let limit = i64::from(paging.limit()?) + 1;
-    let rows = app.store.read(move |tx| {
-        verbs::seen_in(tx, &cx, id, Verb::OperationsEvents)?;
-        store::lines(tx, id, after, limit)
-    });
-    let page = Page::cut(rows.await?, &paging, |line| (line.seq, String::new()))?;
-    Ok(Json(page.map(|line| LineView { seq: line.seq, at: rfc3339(line.at_ms), kind: line.kind, detail: line.detail })))
+    lines(&app, cx, id, query, Verb::OperationsEvents).await
 }
 
 /// The same under the word for submitters.
 #[utoipa::path(get, path = "/api/v1/tasks/{id}/events", operation_id = "tasks.events",
-    tag = "operations", params(("id" = String, Path), PageQuery), responses((status = 200, body = Page<LineView>)))]
+    tag = "operations", params(("id" = String, Path), LinesQuery),
+    responses((status = 200, body = Page<LineView>)))]
 async fn task_events(
-    state: State<App>,
-    caller: Caller,
-    path: Path<OperationId>,
-    query: Query<PageQuery>,
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<OperationId>,
+    Query(query): Query<LinesQuery>,
 ) -> Result<Json<Page<LineView>>, Problem> {
-    events(state, caller, path, query).await
+    lines(&app, cx, id, query, Verb::TasksEvents).await
+}
+
+/// Where one may go from an operation.
+#[utoipa::path(get, path = "/api/v1/operations/{id}/related", operation_id = "operations.related",
+    tag = "operations", params(("id" = String, Path)), responses((status = 200, body = Page<LinkView>)))]
+async fn related_links(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<OperationId>,
+) -> Result<Json<Page<LinkView>>, Problem> {
+    let door = cx.person()?.door;
+    let links = app.store.read(move |tx| {
+        let row = verbs::seen_in(tx, &cx, id, Verb::OperationsRelated)?;
+        let retried_by = store::retries(tx, id)?;
+        Ok(related(&row, door, &retried_by))
+    });
+    Ok(Json(Page::whole(links.await?)))
+}
+
+/// Why an operation is given up.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct GiveUp {
+    /// 1 to 500 characters, for the audit trail.
+    pub reason: String,
+}
+
+/// Gives up on an operation that is stalled: what it does at its deadline is done now. 409 `not_stalled`.
+#[utoipa::path(post, path = "/api/v1/operations/{id}/give-up", operation_id = "operations.give_up",
+    tag = "operations", params(("id" = String, Path)), request_body = GiveUp,
+    responses((status = 202, body = Accepted)))]
+async fn give_up(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<OperationId>,
+    keyed: Keyed<GiveUp>,
+) -> Result<Response, Problem> {
+    let (inner, reason) = (app.clone(), keyed.body.reason);
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        verbs::give_up(&inner, &cx, id, reason).await.map(|answer| (StatusCode::ACCEPTED, answer))
+    })
+    .await
 }
 
 async fn keyed_cancel(app: App, cx: Cx, id: OperationId, keyed: Keyed<NoBody>) -> Result<Response, Problem> {
@@ -317,24 +298,32 @@ async fn task_retry(
     keyed_retry(app, cx, id, keyed).await
 }
 
+fn both() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(events))
+        .routes(routes!(related_links))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+        .merge(stream::routes())
+}
+
 /// Routes of the console door.
 #[must_use]
 pub fn console_routes() -> OpenApiRouter<App> {
-    operator_routes()
+    both()
         .routes(routes!(task_list))
         .routes(routes!(task_show))
         .routes(routes!(task_events))
         .routes(routes!(task_cancel))
         .routes(routes!(task_retry))
+        .merge(stream::task_routes())
+        .merge(pages::routes(Door::Console))
 }
 
 /// Routes of the operator door.
 #[must_use]
 pub fn operator_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
-        .routes(routes!(events))
-        .routes(routes!(cancel))
-        .routes(routes!(retry))
+    both().routes(routes!(give_up)).merge(pages::routes(Door::Operator))
 }
