@@ -8,7 +8,7 @@ GPU ?= sim
 DEMO_FLAGS ?=
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test build bench golden deb clean prepare prepare-test
+.PHONY: demo test build bench golden pictures deb clean prepare prepare-test
 
 demo: prepare pages ## Coordinator, three simulated GPU nodes, an operator and a user; Ctrl-C stops all
 	$(CARGO) build --locked
@@ -27,6 +27,10 @@ bench: prepare-test ## Figures beside real peers, into bench/RESULTS.md
 golden: prepare ## Renews the golden files after a wanted change
 	GOLDEN=write $(CARGO) nextest run --locked --workspace -E 'test(golden)'
 
+pictures: prepare-test pages ## Renews the pictures of the console in docs/pictures
+	$(CARGO) build --locked
+	console/pictures
+
 deb: build ## Debian packages in target/debian
 	systemd/deb
 
@@ -35,7 +39,7 @@ clean: ## Removes what was built
 	rm -rf console/dist console/node_modules
 
 # The console's pages, where Node is; without it the coordinator serves the API alone and says so.
-PAGES := $(shell find console/src console/doors docs/openapi -type f ! -name '*.d.ts' 2>/dev/null) \
+PAGES := $(shell find console/src console/doors coordinator/openapi -type f ! -name '*.d.ts' 2>/dev/null) \
 	console/vite.config.ts console/tsconfig.json
 
 .PHONY: pages

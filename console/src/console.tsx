@@ -1,41 +1,63 @@
 // The user console: its pages and where they stand.
-import { createRoute, redirect } from "@tanstack/react-router";
-import { Account } from "./rooms/account/Account";
-import { Keys } from "./rooms/keys/Keys";
-import { Launch } from "./rooms/launch/Launch";
+import { useQuery } from "@tanstack/react-query";
+import { createRoute, type AnyRoute } from "@tanstack/react-router";
+import { at } from "./api/at";
+import { oneQuery } from "./api/lists";
+import type { CatalogFilters } from "./rooms/catalog/Catalog";
+import { Home } from "./rooms/home/Home";
 import { Operations } from "./rooms/tasks/List";
 import { Run } from "./rooms/tasks/Run";
-import { TerminalPage } from "./rooms/terminal/TerminalPage";
-import { Workload } from "./rooms/workloads/Detail";
 import { Workloads } from "./rooms/workloads/List";
-import { textSearch, trunk } from "./routes";
+import type { Filters } from "./rooms/workloads/views";
+import { Bare, accountRoutes, later, moved, textSearch, trunk } from "./routes";
 import { start } from "./start";
+import { useGo } from "./ui/kit";
 
-const { root, login, inside } = trunk(
+const Workload = later(async () => (await import("./rooms/workloads/Detail")).Workload);
+const TerminalPage = later(async () => (await import("./rooms/terminal/TerminalPage")).TerminalPage);
+const Launch = later(async () => (await import("./rooms/launch/Launch")).Launch);
+const Catalog = later(async () => (await import("./rooms/catalog/Catalog")).Catalog);
+const Keys = later(async () => (await import("./rooms/keys/Keys")).Keys);
+const ApiKeys = later(async () => (await import("./rooms/apikeys/ApiKeys")).ApiKeys);
+const Projects = later(async () => (await import("./rooms/projects/Projects")).Projects);
+const Docs = later(async () => (await import("./rooms/developer/Docs")).Docs);
+const Api = later(async () => (await import("./rooms/developer/Api")).Api);
+
+/** Tasks that run now: the number beside the word. */
+function useRunning() {
+  const running = useQuery(oneQuery(at("/api/v1/tasks", undefined, { state: "running", limit: 50 }), 5000));
+  return running.data ? { count: running.data.items.length, what: "running" } : undefined;
+}
+
+const { root, login, inside, guard } = trunk(
   "Muster",
   [
-    { label: "Compute", links: [{ to: "/workloads", label: "Workloads" }, { to: "/compute/launch", label: "Launch" }, { to: "/tasks", label: "Tasks" }] },
-    { label: "You", links: [{ to: "/ssh-keys", label: "SSH keys" }, { to: "/account", label: "Account" }] },
+    { label: "Overview", links: [{ to: "/", label: "Home" }] },
+    { label: "Workloads", links: [{ to: "/workloads", label: "Workloads" }, { to: "/tasks", label: "Tasks", useCount: useRunning }] },
+    { label: "Launch", links: [{ to: "/compute", label: "Compute catalog" }, { to: "/launch/compute", label: "Launch" }] },
+    {
+      label: "Access",
+      links: [
+        { to: "/access/projects", label: "Projects" },
+        { to: "/access/credentials", label: "SSH keys" },
+        { to: "/access/api-keys", label: "API keys" },
+      ],
+    },
+    { label: "You", links: [{ to: "/account/profile", label: "Account", also: ["/account"] }, { to: "/developer/docs", label: "Developer", also: ["/developer"] }] },
   ],
   "console",
 );
 
 const parent = { getParentRoute: () => inside };
 
-const home = createRoute({
-  ...parent,
-  path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/workloads" as string });
-  },
-});
+const home = createRoute({ ...parent, path: "/", component: Home });
 const workloads = createRoute({
   ...parent,
   path: "/workloads",
-  validateSearch: textSearch("state"),
+  validateSearch: textSearch("view", "q", "project", "sort", "status"),
   component: function At() {
     const navigate = workloads.useNavigate();
-    return <Workloads state={workloads.useSearch().state} onState={(state) => void navigate({ search: state ? { state } : {} })} />;
+    return <Workloads filters={workloads.useSearch()} onFilters={(search: Filters) => void navigate({ search, replace: true } as never)} />;
   },
 });
 const workload = createRoute({
@@ -44,13 +66,7 @@ const workload = createRoute({
   validateSearch: textSearch("tab"),
   component: function At() {
     const navigate = workload.useNavigate();
-    return (
-      <Workload
-        id={workload.useParams().id}
-        tab={workload.useSearch().tab}
-        onTab={(tab) => void navigate({ search: { tab }, replace: true })}
-      />
-    );
+    return <Workload id={workload.useParams().id} tab={workload.useSearch().tab} onTab={(tab) => void navigate({ search: { tab }, replace: true })} />;
   },
 });
 const terminal = createRoute({
@@ -60,12 +76,36 @@ const terminal = createRoute({
     return <TerminalPage key={terminal.useParams().id} id={terminal.useParams().id} />;
   },
 });
+const popout = createRoute({
+  getParentRoute: () => root,
+  path: "/terminal/popout",
+  validateSearch: textSearch("workload"),
+  beforeLoad: guard,
+  component: function At() {
+    const { workload: id } = popout.useSearch();
+    return (
+      <Bare>
+        <TerminalPage key={id} id={id ?? ""} alone />
+      </Bare>
+    );
+  },
+});
+const catalog = createRoute({
+  ...parent,
+  path: "/compute",
+  validateSearch: textSearch("kind", "q", "free"),
+  component: function At() {
+    const navigate = catalog.useNavigate();
+    return <Catalog filters={catalog.useSearch()} onFilters={(search: CatalogFilters) => void navigate({ search, replace: true } as never)} />;
+  },
+});
 const launch = createRoute({
   ...parent,
-  path: "/compute/launch",
-  validateSearch: textSearch("sku"),
+  path: "/launch/compute",
+  validateSearch: textSearch("sku", "from"),
   component: function At() {
-    return <Launch sku={launch.useSearch().sku} />;
+    const { sku, from } = launch.useSearch();
+    return <Launch key={`${sku}${from}`} sku={sku} from={from} />;
   },
 });
 const tasks = createRoute({
@@ -79,7 +119,7 @@ const tasks = createRoute({
         title="Tasks"
         to="/tasks/$id"
         state={tasks.useSearch().state}
-        onState={(state) => void navigate({ search: state ? { state } : {} })}
+        onState={(state) => void navigate({ search: state ? { state } : {}, replace: true })}
       />
     );
   },
@@ -88,21 +128,99 @@ const task = createRoute({
   ...parent,
   path: "/tasks/$id",
   component: function At() {
-    const navigate = task.useNavigate();
+    const go = useGo();
     const { id } = task.useParams();
     return (
       <Run
         key={id}
         id={id}
+        crumbs={[["/tasks", "Tasks"]]}
         subjectTo={({ subject }) => (subject.kind === "allocation" ? `/workloads/${subject.id}` : undefined)}
-        onGo={(next) => void navigate({ params: { id: next } })}
+        runTo={(run) => `/admin/operations/${run}`}
+        onGo={(next) => go(`/tasks/${next}`)}
       />
     );
   },
 });
-const keys = createRoute({ ...parent, path: "/ssh-keys", component: Keys });
-const account = createRoute({ ...parent, path: "/account", component: Account });
+const runs = createRoute({
+  ...parent,
+  path: "/admin/operations",
+  validateSearch: textSearch("state"),
+  component: function At() {
+    const navigate = runs.useNavigate();
+    return (
+      <Operations
+        title="Runs"
+        to="/admin/operations/$id"
+        state={runs.useSearch().state}
+        onState={(state) => void navigate({ search: state ? { state } : {}, replace: true })}
+      />
+    );
+  },
+});
+const run = createRoute({
+  ...parent,
+  path: "/admin/operations/$id",
+  component: function At() {
+    const go = useGo();
+    const { id } = run.useParams();
+    return (
+      <Run
+        key={id}
+        id={id}
+        crumbs={[["/admin/operations", "Runs"]]}
+        subjectTo={({ subject }) => (subject.kind === "allocation" ? `/workloads/${subject.id}` : undefined)}
+        onGo={(next) => go(`/admin/operations/${next}`)}
+      />
+    );
+  },
+});
+const keys = createRoute({ ...parent, path: "/access/credentials", component: Keys });
+const apiKeys = createRoute({ ...parent, path: "/access/api-keys", component: ApiKeys });
+const projects = createRoute({ ...parent, path: "/access/projects", component: Projects });
+const docs = createRoute({ ...parent, path: "/developer/docs", component: Docs });
+const api = createRoute({ ...parent, path: "/developer/api", component: Api });
+
+const PANELS: Record<string, string> = { terminal: "connect", connect: "connect", metrics: "metrics", events: "events", config: "config" };
+const same = (to: string) => (_: unknown, search: Record<string, string>) => {
+  const text = new URLSearchParams(search).toString();
+  return text ? `${to}?${text}` : to;
+};
+const older: AnyRoute[] = [
+  moved(parent, "/launch", same("/launch/compute")),
+  moved(parent, "/compute/launch", same("/launch/compute")),
+  moved(parent, "/infra/catalog", same("/compute")),
+  moved(parent, "/allocations", same("/workloads")),
+  moved(parent, "/infra/allocations", same("/workloads")),
+  moved(parent, "/allocations/$id", ({ id }, { panel }) => `/workloads/${id}${panel ? `?tab=${PANELS[panel] ?? "overview"}` : ""}`),
+  moved(parent, "/ssh-keys", same("/access/credentials")),
+  moved(parent, "/account/ssh-keys", same("/access/credentials")),
+  moved(parent, "/settings/ssh-keys", same("/access/credentials")),
+  moved(parent, "/developer", same("/developer/docs")),
+];
 
 start(
-  root.addChildren([login, inside.addChildren([home, workloads, workload, terminal, launch, tasks, task, keys, account])]),
+  root.addChildren([
+    login,
+    popout,
+    inside.addChildren([
+      home,
+      workloads,
+      workload,
+      terminal,
+      catalog,
+      launch,
+      tasks,
+      task,
+      runs,
+      run,
+      keys,
+      apiKeys,
+      projects,
+      docs,
+      api,
+      ...accountRoutes(parent, true),
+      ...older,
+    ]),
+  ]),
 );

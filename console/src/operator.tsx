@@ -1,6 +1,5 @@
 // The operator console: its pages and where they stand.
 import { createRoute, redirect } from "@tanstack/react-router";
-import { Account } from "./rooms/account/Account";
 import { Allocations } from "./rooms/allocations/List";
 import { Audit } from "./rooms/audit/Audit";
 import { NodePage } from "./rooms/nodes/Detail";
@@ -9,7 +8,7 @@ import { Skus } from "./rooms/skus/Skus";
 import { Operations } from "./rooms/tasks/List";
 import { Run } from "./rooms/tasks/Run";
 import { Tokens } from "./rooms/tokens/Tokens";
-import { textSearch, trunk } from "./routes";
+import { accountRoutes, textSearch, trunk } from "./routes";
 import { start } from "./start";
 
 const { root, login, inside } = trunk(
@@ -18,7 +17,7 @@ const { root, login, inside } = trunk(
     { label: "Fleet", links: [{ to: "/nodes", label: "Nodes" }, { to: "/bootstrap-tokens", label: "Bootstrap tokens" }] },
     { label: "Use", links: [{ to: "/allocations", label: "Allocations" }, { to: "/skus", label: "SKUs" }] },
     { label: "Evidence", links: [{ to: "/admin/operations", label: "Operations" }, { to: "/audit", label: "Audit log" }] },
-    { label: "You", links: [{ to: "/account", label: "Account" }] },
+    { label: "You", links: [{ to: "/account/profile", label: "Account", also: ["/account"] }] },
   ],
   "operator",
 );
@@ -88,6 +87,5 @@ const operation = createRoute({
     return <Run key={id} id={id} subjectTo={({ subject }) => (subject.kind === "node" ? `/nodes/${subject.id}` : undefined)} onGo={(next) => void navigate({ params: { id: next } })} />;
   },
 });
-const account = createRoute({ ...parent, path: "/account", component: Account });
 
-start(root.addChildren([login, inside.addChildren([home, nodes, node, tokens, allocations, skus, operations, operation, audit, account])]));
+start(root.addChildren([login, inside.addChildren([home, nodes, node, tokens, allocations, skus, operations, operation, audit, ...accountRoutes(parent, false)])]));

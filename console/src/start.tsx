@@ -4,11 +4,9 @@ import { RouterProvider, createRouter, type AnyRoute } from "@tanstack/react-rou
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Problem, whenSignedOut } from "./api/http";
+import { startTheme } from "./ui/theme";
+import "./ui/index.css";
 import { Failed, Loading, Page } from "./ui/kit";
-import { applyTheme } from "./ui/Shell";
-import "./ui/tokens.css";
-import "./ui/base.css";
-import "./ui/kit.css";
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -21,7 +19,7 @@ export const client = new QueryClient({
 });
 
 export function start(routeTree: AnyRoute): void {
-  applyTheme(localStorage.getItem("theme"));
+  startTheme();
   const router = createRouter({
     routeTree,
     context: { client },
@@ -45,6 +43,8 @@ export function start(routeTree: AnyRoute): void {
     client.removeQueries({ queryKey: ["me"] });
     void router.navigate({ to: "/auth/login", search: { to: href } as never });
   });
+  // A page out of the browser's own cache may be somebody else's by now.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
   const root = document.getElementById("root");
   if (!root) return;
   createRoot(root).render(

@@ -36,6 +36,7 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(operations::http::console_routes());
     let all = all.merge(catalog::http::console_routes());
     let all = all.merge(allocations::http::console_routes());
+    let all = all.merge(allocations::drafts::http::console_routes());
     let all = all.merge(terminals::http::console_routes());
     let all = all.merge(views::http::console_routes());
     all.merge(views::stream::http::routes())

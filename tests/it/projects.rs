@@ -32,3 +32,22 @@ async fn projects_are_ones_own_and_a_sign_up_before_a_crash_has_exactly_one() {
     assert!([404, 422].contains(&foreign.status.as_u16()), "{}", foreign.text);
     launch(&own["items"][0]["id"]).await.refused(409, "sold_out");
 }
+
+#[tokio::test]
+async fn a_project_is_made_once_and_takes_launches() {
+    let world = World::start().await;
+    let (user, stranger) = (world.user().await, world.stranger().await);
+    let made = user.post("/api/v1/projects", json!({"name": "research"})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    user.post("/api/v1/projects", json!({"name": " research "})).await.refused(409, "name_taken");
+    user.post("/api/v1/projects", json!({"name": ""})).await.refused(422, "validation_failed");
+    assert_eq!(stranger.post("/api/v1/projects", json!({"name": "research"})).await.status, 201, "another tenant's");
+    world.crash().await;
+    let project = made.body["id"].as_str().expect("an id");
+    assert_eq!(made.body["is_default"], false);
+    let body = json!({"sku": "h100", "name": "inside", "project_id": project});
+    let launched = muster_tests::flow::launch(&user, body).await;
+    assert_eq!(launched["project_id"], project);
+    let found = user.get(&format!("/api/v1/workloads?project_id={project}")).await.ok();
+    assert_eq!((&found["items"][0]["id"], &found["counts"]["all"]), (&launched["id"], &json!(1)));
+}

@@ -5,6 +5,7 @@
 //! command. Tests wait for conditions with [`eventually`], never for times.
 
 mod api;
+mod browser;
 mod cli;
 pub mod flow;
 mod gpu;
@@ -14,6 +15,7 @@ mod world;
 
 pub use api::fresh_key;
 pub use api::{Answer, Api};
+pub use browser::browse;
 pub use cli::{Cli, Output};
 pub use gpu::simgpu;
 pub use terminal::{Message, Terminal};

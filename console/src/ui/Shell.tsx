@@ -1,22 +1,39 @@
 // The frame of every signed-in page: skip link, navigation, who is signed in, and where focus goes.
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useQuery } from "@tanstack/react-query";
+import { Outlet, useRouterState } from "@tanstack/react-router";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
+import { follow, useLiveUp } from "../api/live";
 import { meQuery, useSignOut } from "../api/me";
-import { Button } from "./kit";
+import { remember } from "./back";
+import { Button } from "./Button";
+import { Choice } from "./Choice";
+import { Go } from "./Go";
+import { StaleTab } from "./StaleTab";
+import { THEMES, useTheme, type Theme } from "./theme";
+import { Toasts } from "./Toasts";
+
+export interface NavLink {
+  to: string;
+  label: string;
+  /** Other paths that belong to it. */
+  also?: string[];
+  /** A number beside it, and what it counts; none at zero. */
+  useCount?: () => { count: number; what: string } | undefined;
+}
 
 export interface NavGroup {
   label: string;
-  links: { to: string; label: string; exact?: boolean }[];
+  links: NavLink[];
 }
 
 export function Shell({ groups, title }: { groups: NavGroup[]; title: string }) {
-  const me = useQuery(meQuery);
-  const signOut = useSignOut();
   const [open, setOpen] = useState(false);
-  const path = useRouterState({ select: (state) => state.location.pathname });
+  const { pathname: path, searchStr } = useRouterState({ select: (state) => state.location });
+  const client = useQueryClient();
   const first = useRef(true);
 
+  useEffect(() => follow(client), [client]);
+  useEffect(() => remember(path, searchStr), [path, searchStr]);
   useEffect(() => {
     setOpen(false);
     if (first.current) {
@@ -33,83 +50,91 @@ export function Shell({ groups, title }: { groups: NavGroup[]; title: string }) 
         Skip to content
       </a>
       <header className="topbar">
-        <span className="brand">
-          <img src="/icon.svg" alt="" />
-          {title}
-        </span>
+        <Brand title={title} />
         <Button small onPress={() => setOpen(!open)} aria-expanded={open} aria-controls="nav">
           Menu
         </Button>
       </header>
       <div className="shell">
         <nav id="nav" aria-label="Main" {...(open ? { "data-open": "" } : {})}>
-          <span className="brand">
-            <img src="/icon.svg" alt="" />
-            {title}
-          </span>
+          <Brand title={title} />
           {groups.map((group) => (
             <div key={group.label}>
               <h2 id={`nav-${group.label}`}>{group.label}</h2>
               <ul aria-labelledby={`nav-${group.label}`}>
                 {group.links.map((link) => (
                   <li key={link.to}>
-                    <Link to={link.to} activeOptions={{ exact: link.exact ?? false }}>
-                      {link.label}
-                    </Link>
+                    <Entry link={link} path={path} />
                   </li>
                 ))}
               </ul>
             </div>
           ))}
-          <div className="stack tight">
-            <ThemeSwitch />
-            <p className="hint">
-              Signed in as <strong>{me.data?.user.username ?? "…"}</strong>
-            </p>
-            <div>
-              <Button small onPress={() => signOut.mutate()}>
-                Sign out
-              </Button>
-            </div>
-          </div>
+          <Person />
         </nav>
         <main id="main" tabIndex={-1}>
+          <StaleTab />
           <Outlet />
         </main>
       </div>
+      <Toasts />
     </>
   );
 }
 
-const THEMES = ["system", "light", "dark"] as const;
-type Theme = (typeof THEMES)[number];
-
-export function applyTheme(theme: string | null): void {
-  if (theme === "light" || theme === "dark") document.documentElement.dataset["theme"] = theme;
-  else delete document.documentElement.dataset["theme"];
+function Brand({ title }: { title: string }) {
+  return (
+    <span className="brand">
+      <img src="/icon.svg" alt="" />
+      {title}
+    </span>
+  );
 }
 
-function ThemeSwitch() {
-  const [theme, setTheme] = useState<Theme>(() => (localStorage.getItem("theme") as Theme | null) ?? "system");
+const none = () => undefined;
+
+function Entry({ link, path }: { link: NavLink; path: string }) {
+  const counted = (link.useCount ?? none)();
+  const within = (to: string) => path === to || (to !== "/" && path.startsWith(`${to}/`));
+  const here = [link.to, ...(link.also ?? [])].some(within);
   return (
-    <div className="field">
-      <label htmlFor="theme">Theme</label>
-      <select
-        id="theme"
-        value={theme}
-        onChange={(event) => {
-          const next = event.target.value as Theme;
-          setTheme(next);
-          localStorage.setItem("theme", next);
-          applyTheme(next);
-        }}
-      >
-        {THEMES.map((one) => (
-          <option key={one} value={one}>
-            {one === "system" ? "As the system" : one === "light" ? "Light" : "Dark"}
-          </option>
-        ))}
-      </select>
+    <Go to={link.to} {...(here ? { "aria-current": "page" as const } : {})}>
+      {link.label}
+      {counted && counted.count > 0 && (
+        <span className="count">
+          {counted.count}
+          <span className="visually-hidden"> {counted.what}</span>
+        </span>
+      )}
+    </Go>
+  );
+}
+
+function Person() {
+  const me = useQuery(meQuery);
+  const signOut = useSignOut();
+  const live = useLiveUp();
+  return (
+    <div className="person stack tight">
+      <ThemeSwitch />
+      <p className="hint">
+        Signed in as <strong className="break">{me.data?.user.username ?? "…"}</strong>
+      </p>
+      <p className="hint live" data-up={live || undefined}>
+        {live ? "Changes appear at once" : "Asking for changes every few seconds"}
+      </p>
+      <div>
+        <Button small onPress={() => signOut.mutate()}>
+          Sign out
+        </Button>
+      </div>
     </div>
   );
+}
+
+const WORDS: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+
+function ThemeSwitch() {
+  const [theme, choose] = useTheme();
+  return <Choice label="Theme" value={theme} onChange={(next) => choose(next as Theme)} options={THEMES.map((one) => [one, WORDS[one]] as const)} />;
 }

@@ -1,5 +1,5 @@
 // What each state of each noun looks like. The word is always shown; tone and shape only help.
-import type { Tone } from "./kit";
+export type Tone = "good" | "warn" | "bad" | "busy" | "quiet";
 
 const TONES: Record<string, Tone> = {
   active: "good",
@@ -8,6 +8,8 @@ const TONES: Record<string, Tone> = {
   ok: "good",
   succeeded: "good",
   completed: "good",
+  partial: "warn",
+  exited: "quiet",
   requested: "busy",
   provisioning: "busy",
   releasing: "busy",

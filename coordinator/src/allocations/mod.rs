@@ -18,6 +18,7 @@
 
 mod cells;
 mod doc;
+pub mod drafts;
 mod effects;
 mod evaluate;
 pub mod http;
@@ -39,6 +40,7 @@ pub use kinds::kinds;
 pub use link::Heard;
 pub use model::{Lease, State, Wish};
 pub use store::Allocation;
+pub use view::AllocationView;
 
 use crate::base::authz::Verb;
 use crate::base::http::Problem;
@@ -61,6 +63,16 @@ pub fn find_in(tx: &mut Tx, cx: &Cx, id: AllocationId, verb: Verb) -> Result<All
 /// Only what the store says.
 pub fn slots_in(tx: &mut Tx, id: AllocationId) -> Result<Vec<Slot>, Problem> {
     store::slots_of(tx, id)
+}
+
+/// An allocation as it is shown. The caller has looked whether it may be.
+///
+/// # Errors
+/// 404, or what the store says.
+pub fn view_in(tx: &mut Tx, id: AllocationId) -> Result<AllocationView, Problem> {
+    let row = store::find(tx, id)?.ok_or_else(|| Problem::not_found("allocation"))?;
+    let slots = store::slots_of(tx, id)?;
+    Ok(view::view(row, slots))
 }
 
 /// What its batch command printed: offset and bytes of each piece, in order. At most 1 MiB in all.

@@ -52,7 +52,7 @@ fn start_in(
             tenant_id: Some(row.tenant_id),
             project_id: Some(row.project_id),
             steps: RELEASE_STEPS,
-            context: serde_json::json!({ "reason": reason, "node_id": row.node_id }),
+            context: serde_json::json!({ "reason": reason, "node_id": row.node_id, "name": row.name }),
             retry_of,
             deadline_ms: Some(cx.now_ms + limits::RELEASE_MS),
         },

@@ -72,3 +72,12 @@ CREATE TABLE allocation_logs(
   bytes {{BYTES}} NOT NULL,
   PRIMARY KEY(allocation_id, at_byte)
 ){{STRICT}};
+
+-- What a person has typed into the launch wizard and not sent yet.
+CREATE TABLE launch_drafts(
+  user_id TEXT NOT NULL REFERENCES users(id),
+  id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  saved_ms {{I64}} NOT NULL,
+  PRIMARY KEY(user_id, id)
+){{STRICT}};

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 /// An allocation.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AllocationView {
+pub struct AllocationView {
     /// `al_…`
     pub id: String,
     /// The host name inside.
@@ -77,7 +77,7 @@ pub(super) struct AllocationView {
 
 /// A slot of an allocation.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SlotView {
+pub struct SlotView {
     /// `sl_…`
     pub id: String,
     /// `gpu`, `mig`, `cpu`.
@@ -90,7 +90,7 @@ pub(super) struct SlotView {
 
 /// How to log in by SSH; null until it is possible.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SshView {
+pub struct SshView {
     /// One line for a shell. Its destination comes last, so that a command can be added.
     pub command: Option<String>,
     /// `type base64`.
@@ -99,7 +99,7 @@ pub(super) struct SshView {
 
 /// Why an allocation failed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FailureReason {
+pub struct FailureReason {
     /// A word scripts may rely on.
     pub code: String,
     /// For people.

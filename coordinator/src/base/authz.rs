@@ -40,6 +40,8 @@ const VIEWERS: Gate =
     Gate::Roles(&[Role::Viewer, Role::Member, Role::ProjectAdmin, Role::TenantAdmin, Role::Billing, Role::AppDev]);
 /// Those who may launch and use.
 const MEMBERS: Gate = Gate::Roles(&[Role::Member, Role::ProjectAdmin, Role::TenantAdmin, Role::AppDev]);
+/// Those who run a tenant.
+const TENANTS: Gate = Gate::Roles(&[Role::ProjectAdmin, Role::TenantAdmin]);
 /// All staff.
 const STAFF: Gate =
     Gate::Roles(&[Role::OpRead, Role::OpSupport, Role::OpFinance, Role::OpOps, Role::OpSecurity, Role::PlatformAdmin]);
@@ -83,7 +85,11 @@ verbs! {
     AccountSessionsEnd         = "account.sessions.end":        SIGNED_IN, SIGNED_IN;
     AccountSessionsEndOthers   = "account.sessions.end_others": SIGNED_IN, SIGNED_IN;
     AccountPassword            = "account.password":            SIGNED_IN, SIGNED_IN;
+    ApiKeysList                = "api_keys.list":               SIGNED_IN, NONE;
+    ApiKeysCreate              = "api_keys.create":             SIGNED_IN, NONE;
+    ApiKeysRevoke              = "api_keys.revoke":             SIGNED_IN, NONE;
     ProjectsList               = "projects.list":               VIEWERS,   NONE;
+    ProjectsCreate             = "projects.create":             TENANTS,   NONE;
     SshKeysList                = "ssh_keys.list":               SIGNED_IN, NONE;
     SshKeysCreate              = "ssh_keys.create":             SIGNED_IN, NONE;
     SshKeysDelete              = "ssh_keys.delete":             SIGNED_IN, NONE;
@@ -143,6 +149,9 @@ verbs! {
     SlotsUnhold                = "slots.unhold":                NONE,      OPS;
     AllocationsCreate          = "allocations.create":          MEMBERS,   NONE;
     AllocationsPrecheck        = "allocations.precheck":        MEMBERS,   NONE;
+    DraftsShow                 = "drafts.show":                 SIGNED_IN, NONE;
+    DraftsSave                 = "drafts.save":                 SIGNED_IN, NONE;
+    DraftsDelete               = "drafts.delete":               SIGNED_IN, NONE;
     AllocationsList            = "allocations.list":            VIEWERS,   STAFF;
     AllocationsShow            = "allocations.show":            VIEWERS,   STAFF;
     AllocationsUpdate          = "allocations.update":          MEMBERS,   NONE;

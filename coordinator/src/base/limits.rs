@@ -55,6 +55,17 @@ pub const CPU_QUEUE: usize = 256;
 /// Threads of the cpu pool.
 pub const CPU_THREADS: usize = 2;
 
+/// API keys of one person.
+pub const API_KEYS: usize = 50;
+/// The longest life of an API key, days.
+pub const API_KEY_DAYS: i64 = 365;
+/// A draft of a launch, bytes of JSON.
+pub const DRAFT_BYTES: usize = 16 << 10;
+/// Drafts of one person.
+pub const DRAFTS: i64 = 20;
+/// Projects of one tenant.
+pub const PROJECTS: i64 = 200;
+
 /// The longest `Idempotency-Key`, characters.
 pub const IDEMPOTENCY_KEY: usize = 128;
 /// How long an answer is kept for replay.

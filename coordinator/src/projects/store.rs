@@ -46,6 +46,11 @@ pub fn list_in(tx: &mut Tx, tenant: TenantId, page: &PageQuery) -> Result<Vec<Pr
     )
 }
 
+/// How many projects a tenant has.
+pub(super) fn count(tx: &mut Tx, tenant: TenantId) -> Result<i64, Problem> {
+    tx.one("SELECT COUNT(*) FROM projects WHERE tenant_id = $1", &values![tenant], |row| row.get(0))
+}
+
 /// A project of a tenant; 404 when it is another's or none.
 pub fn find_in(tx: &mut Tx, tenant: TenantId, id: ProjectId) -> Result<Project, Problem> {
     tx.opt(

@@ -10,6 +10,7 @@
 //! Invariants: of passwords only argon2id hashes, of tokens only SHA-256 are stored; a sign-in is good at one
 //! door; an unknown name costs the same time as a wrong password. Calls audit, tenants and projects.
 
+mod api_keys;
 mod failures;
 pub mod http;
 mod model;

@@ -17,7 +17,7 @@ CREATE TABLE user_roles(
   PRIMARY KEY(user_id, role)
 ){{STRICT}};
 
--- Sign-ins: one row a session. Only hashes of tokens are stored.
+-- Sign-ins: one row a session. Only hashes of tokens are stored. One with a key_name is an API key.
 CREATE TABLE logins(
   id TEXT PRIMARY KEY,
   user_id TEXT NOT NULL REFERENCES users(id),
@@ -27,6 +27,7 @@ CREATE TABLE logins(
   access_expires_ms {{I64}} NOT NULL,
   stepped_up_until_ms {{I64}},
   user_agent TEXT,
+  key_name TEXT,
   source_ip TEXT,
   created_ms {{I64}} NOT NULL,
   refreshed_ms {{I64}} NOT NULL,

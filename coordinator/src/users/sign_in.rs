@@ -89,6 +89,7 @@ pub(super) async fn login(
         access_expires_ms: cx.now_ms + ms(expires_in),
         refresh: refresh_token.as_deref().map(|token| (token_sha256(token), cx.now_ms + ms(limits::REFRESH_TOKEN))),
         user_agent,
+        key_name: None,
     };
     let mut acting = cx.clone();
     acting.actor = actor_of(&user, &new);

@@ -177,13 +177,15 @@ pub(super) struct NewLogin {
     pub(super) access_expires_ms: i64,
     pub(super) refresh: Option<([u8; 32], i64)>,
     pub(super) user_agent: Option<String>,
+    /// Set for an API key.
+    pub(super) key_name: Option<String>,
 }
 
 /// Keeps a sign-in.
 pub(super) fn insert_login(tx: &mut Tx, cx: &Cx, new: &NewLogin) -> Result<(), Problem> {
     tx.exec(
-        "INSERT INTO logins(id, user_id, door, kind, access_sha256, access_expires_ms, user_agent, source_ip, \
-         created_ms, refreshed_ms) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+        "INSERT INTO logins(id, user_id, door, kind, access_sha256, access_expires_ms, user_agent, key_name, \
+         source_ip, created_ms, refreshed_ms) VALUES($1, $2, $3, $4, $5, $6, $7, $10, $8, $9, $9)",
         &values![
             new.id,
             new.user,
@@ -194,6 +196,7 @@ pub(super) fn insert_login(tx: &mut Tx, cx: &Cx, new: &NewLogin) -> Result<(), P
             new.user_agent.clone(),
             cx.source_ip.map(|ip| ip.to_string()),
             cx.now_ms,
+            new.key_name.clone(),
         ],
     )?;
     if let Some((sha256, expires_ms)) = new.refresh {
@@ -276,7 +279,7 @@ pub(super) fn step_up(tx: &mut Tx, login: LoginId, until_ms: i64) -> Result<(), 
 pub(super) fn logins(tx: &mut Tx, user: UserId, now_ms: i64) -> Result<Vec<Login>, Problem> {
     tx.all(
         "SELECT id, door, kind, user_agent, source_ip, created_ms, refreshed_ms FROM logins l \
-         WHERE user_id = $1 AND ended_ms IS NULL AND (access_expires_ms > $2 OR EXISTS( \
+         WHERE user_id = $1 AND key_name IS NULL AND ended_ms IS NULL AND (access_expires_ms > $2 OR EXISTS( \
            SELECT 1 FROM refresh_tokens r WHERE r.login_id = l.id AND r.used_ms IS NULL AND r.expires_ms > $2)) \
          ORDER BY created_ms DESC, id DESC LIMIT 200",
         &values![user, now_ms],
@@ -291,6 +294,26 @@ pub(super) fn logins(tx: &mut Tx, user: UserId, now_ms: i64) -> Result<Vec<Login
                 refreshed_ms: row.get(6)?,
             })
         },
+    )
+}
+
+/// An API key as its person sees it.
+#[derive(Debug, Clone)]
+pub(super) struct ApiKey {
+    pub(super) id: LoginId,
+    pub(super) name: String,
+    pub(super) created_ms: i64,
+    pub(super) expires_ms: i64,
+}
+
+/// The API keys of a person at a door that are still good, newest first.
+pub(super) fn api_keys(tx: &mut Tx, user: UserId, door: Door, now_ms: i64) -> Result<Vec<ApiKey>, Problem> {
+    tx.all(
+        "SELECT id, key_name, created_ms, access_expires_ms FROM logins \
+         WHERE user_id = $1 AND door = $2 AND key_name IS NOT NULL AND ended_ms IS NULL AND access_expires_ms > $3 \
+         ORDER BY created_ms DESC, id DESC LIMIT 200",
+        &values![user, door.as_str(), now_ms],
+        |row| Ok(ApiKey { id: row.get(0)?, name: row.get(1)?, created_ms: row.get(2)?, expires_ms: row.get(3)? }),
     )
 }
 

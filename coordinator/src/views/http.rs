@@ -1,10 +1,11 @@
 //! Routes of the views, at the console door.
 
 use super::lease;
+use super::workloads::{self, ActivityLine, HomeView, WorkloadPage, WorkloadQuery};
 use crate::allocations;
 use crate::app::App;
 use crate::base::authz::Verb;
-use crate::base::http::{Caller, Json, Path, Problem, Query};
+use crate::base::http::{Caller, Json, JsonText, Page, PageQuery, Path, Problem, Query};
 use crate::telemetry::http::{MetricsView, SpanQuery};
 use axum::extract::State;
 use muster_protocol::ids::AllocationId;
@@ -36,8 +37,39 @@ async fn metrics(
     Ok(Json(MetricsView::of(span, series)))
 }
 
+/// What the caller comes home to: what asks for attention, what runs, and the first steps that are still to come.
+#[utoipa::path(get, path = "/api/v1/home", operation_id = "me.home", tag = "workloads",
+    responses((status = 200, body = HomeView)))]
+async fn home(State(app): State<App>, Caller(cx): Caller) -> Result<JsonText, Problem> {
+    app.store.read(move |tx| JsonText::of(&workloads::home_in(tx, &cx)?)).await
+}
+
+/// Workloads of the caller's tenant, newest first, with the counts of all views.
+#[utoipa::path(get, path = "/api/v1/workloads", operation_id = "workloads.list", tag = "workloads",
+    params(WorkloadQuery), responses((status = 200, body = WorkloadPage)))]
+async fn list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Query(query): Query<WorkloadQuery>,
+) -> Result<JsonText, Problem> {
+    app.store.read(move |tx| JsonText::of(&workloads::list_in(tx, &cx, &query)?)).await
+}
+
+/// What happened to a workload: lines of its tasks and of its audit trail together, newest first.
+#[utoipa::path(get, path = "/api/v1/workloads/{workload_id}/activity", operation_id = "allocations.timeline",
+    tag = "workloads", params(("workload_id" = String, Path), PageQuery),
+    responses((status = 200, body = Page<ActivityLine>)))]
+async fn activity(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<AllocationId>,
+    Query(paging): Query<PageQuery>,
+) -> Result<JsonText, Problem> {
+    app.store.read(move |tx| JsonText::of(&workloads::activity_in(tx, &cx, id, &paging)?)).await
+}
+
 /// Routes of the console door.
 #[must_use]
 pub fn console_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(metrics))
+    OpenApiRouter::new().routes(routes!(metrics)).routes(routes!(home)).routes(routes!(list)).routes(routes!(activity))
 }

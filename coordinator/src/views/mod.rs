@@ -4,4 +4,6 @@
 
 pub mod http;
 mod lease;
+mod store;
 pub mod stream;
+mod workloads;

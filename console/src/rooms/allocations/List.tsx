@@ -4,10 +4,8 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { listQuery } from "../../api/lists";
 import type { Accepted, Allocation } from "../../api/types";
-import { Field } from "../../ui/Field";
-import { Ago, Empty, Page } from "../../ui/kit";
-import { AskFirst, Choice, Id, PagedTable, State, type Column } from "../../ui/parts";
-import { STATES } from "../workloads/List";
+import { STATES } from "../workloads/views";
+import { Ago, AskFirst, Choice, type Column, Empty, Field, Id, Page, PagedTable, State } from "../../ui/kit";
 
 const COLUMNS: Column<Allocation>[] = [
   { head: "Name", cell: (one) => one.name },

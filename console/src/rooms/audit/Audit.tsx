@@ -4,9 +4,7 @@ import { useState } from "react";
 import { ask } from "../../api/http";
 import { listQuery } from "../../api/lists";
 import type { AuditEvent, Chain } from "../../api/types";
-import { Field } from "../../ui/Field";
-import { Button, Dialog, Empty, Failed, Notice, Page } from "../../ui/kit";
-import { Facts, PagedTable, State, type Column } from "../../ui/parts";
+import { Button, type Column, Dialog, Empty, Facts, Failed, Field, Notice, Page, PagedTable, State } from "../../ui/kit";
 
 export interface Filters {
   action?: string;

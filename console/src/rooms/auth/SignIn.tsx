@@ -1,11 +1,10 @@
 // The door: sign in, and on the user console sign up. The work tab says what is not set up.
 import { useMutation } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
 import { Problem, ask } from "../../api/http";
 import { useSignIn } from "../../api/me";
-import { Field } from "../../ui/Field";
-import { Button, Failed, Notice, Page } from "../../ui/kit";
+import { Button, Failed, Field, Notice, Page } from "../../ui/kit";
 
 export function SignIn({ door, onIn }: { door: "console" | "operator"; onIn: () => void }) {
   return (
@@ -33,8 +32,8 @@ export function SignIn({ door, onIn }: { door: "console" | "operator"; onIn: () 
               <TabPanel id="work">
                 <Notice title="No identity provider is configured">
                   <p>
-                    Work accounts sign in through their organisation. This installation has no provider yet; use a
-                    personal account, or ask whoever runs Muster here.
+                    Work accounts sign in through their organisation. Nobody has set a provider up on this installation:
+                    use a personal account, or ask whoever runs Muster here.
                   </p>
                 </Notice>
               </TabPanel>
@@ -124,12 +123,13 @@ function SignUpForm({ onIn }: { onIn: () => void }) {
   );
 }
 
+/** A refusal takes the focus, so that it is read; what was typed stays. */
 function Refused({ error }: { error: Error }) {
-  const wait = error instanceof Problem ? error.retryAfter : undefined;
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.focus(), [error]);
   return (
-    <>
+    <div ref={box} tabIndex={-1} id="refused">
       <Failed error={error} />
-      {wait && <p className="hint">Try again in {wait} seconds.</p>}
-    </>
+    </div>
   );
 }

@@ -2,9 +2,7 @@
 import { useState } from "react";
 import { Problem } from "../../api/http";
 import type { SshKey } from "../../api/types";
-import { Area, Field } from "../../ui/Field";
-import { Button, Failed } from "../../ui/kit";
-import { useAct } from "../../ui/parts";
+import { Area, Button, Failed, Field, useAct } from "../../ui/kit";
 
 export function AddKey({ onAdded }: { onAdded?: (key: SshKey) => void }) {
   const [name, setName] = useState("");

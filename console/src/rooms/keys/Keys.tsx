@@ -1,13 +1,14 @@
 // The SSH keys of the person: add, see, delete.
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { SshKey } from "../../api/types";
-import { Ago, Empty, Page } from "../../ui/kit";
-import { AskFirst, PagedTable, type Column } from "../../ui/parts";
+import { Ago, AskFirst, Empty, Family, Page, PagedTable, say, type Column } from "../../ui/kit";
+import { ACCESS } from "../projects/family";
 import { AddKey } from "./AddKey";
 
 const COLUMNS: Column<SshKey>[] = [
-  { head: "Name", cell: (key) => key.name },
+  { head: "Name", cell: (key) => <span className="clip" title={key.name}>{key.name}</span> },
   { head: "Kind", cell: (key) => `${key.kind} ${key.bits}` },
   { head: "Fingerprint", cell: (key) => <code>{key.fingerprint}</code> },
   { head: "Added", cell: (key) => <Ago at={key.created_at} /> },
@@ -15,18 +16,19 @@ const COLUMNS: Column<SshKey>[] = [
     head: "Actions",
     cell: (key) => (
       <AskFirst word="Delete" small danger title={`Delete ${key.name}?`} act={{ path: `/api/v1/ssh-keys/${key.id}`, method: "DELETE" }}>
-        <p>New workloads will not get it. Workloads that have it keep it until they are released.</p>
+        <p>New workloads will not get it. Workloads that have it keep it until you change their keys or release them.</p>
       </AskFirst>
     ),
   },
 ];
 
-export const keysQuery = listQuery<SshKey>("/api/v1/ssh-keys");
+export const keysQuery = listQuery<SshKey>(at("/api/v1/ssh-keys"));
 
 export function Keys() {
   const list = useInfiniteQuery(keysQuery);
   return (
     <Page title="SSH keys">
+      <Family label="Access" links={ACCESS} />
       <PagedTable
         query={list}
         label="SSH keys"
@@ -40,7 +42,7 @@ export function Keys() {
       />
       <section className="card stack narrow">
         <h2>Add a key</h2>
-        <AddKey />
+        <AddKey onAdded={(key) => say(`The key ${key.name} is added.`)} />
       </section>
     </Page>
   );

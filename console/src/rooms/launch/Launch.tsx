@@ -1,117 +1,146 @@
-// The launch wizard: hardware and capacity, access, review; one idempotent submit. The draft survives a reload.
-import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+// The launch wizard: six steps, one draft that outlives the page, one idempotent submit.
+import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
+import { at } from "../../api/at";
 import { ask } from "../../api/http";
-import type { Launch as Body, Launched, Precheck } from "../../api/types";
-import { Button, Failed, Notice, Page } from "../../ui/kit";
+import { oneQuery } from "../../api/lists";
+import type { Launched, Launch as Body } from "../../api/types";
+import { Button, Failed, Loading, Page, say, useGo } from "../../ui/kit";
 import { keysQuery } from "../keys/Keys";
-import { Access } from "./Access";
-import { Hardware } from "./Hardware";
+import { AccessStep } from "./AccessStep";
+import { Blockers } from "./Blockers";
+import { CapacityStep } from "./CapacityStep";
+import { HardwareStep } from "./HardwareStep";
+import { ImageStep } from "./ImageStep";
+import { NetworkStep } from "./NetworkStep";
 import { Review } from "./Review";
-import { bodyOf, emptyDraft, type Draft } from "./draft";
+import { bodyOf, copyOf, emptyDraft, forget, keepHere, keepThere, storedHere, storedThere, type Draft } from "./draft";
+import { usePrecheck } from "./precheck";
 
-const STEPS = ["Hardware", "Access", "Review"] as const;
-const STORED = "launch-draft";
+export const STEPS = ["Hardware", "Capacity", "Image", "Network", "Access", "Review"] as const;
+const REVIEW = STEPS.length - 1;
+const SAVE_MS = 700;
 
-function stored(): Draft {
-  try {
-    return { ...emptyDraft(), ...(JSON.parse(sessionStorage.getItem(STORED) ?? "{}") as Partial<Draft>) };
-  } catch {
-    return emptyDraft();
+/** Begins with what the address asks for, else with the draft that was left. */
+export function Launch({ sku, from }: { sku: string | undefined; from: string | undefined }) {
+  const copied = useQuery({ ...oneQuery(at("/api/v1/allocations/{id}", { id: from ?? "" })), enabled: Boolean(from) });
+  const [begun, begin] = useState<Draft>();
+  useEffect(() => {
+    if (begun) return;
+    if (from) {
+      if (copied.data) begin({ ...emptyDraft(), ...copyOf(copied.data) });
+      return;
+    }
+    const here = storedHere();
+    if (sku) begin({ ...(here ?? emptyDraft()), sku, step: 0 });
+    else if (here) begin(here);
+    else void storedThere().then((there) => begin(there ?? emptyDraft()));
+  }, [begun, sku, from, copied.data]);
+  const crumbs = [["/compute", "Compute catalog"]] as const;
+  if (!begun) {
+    return (
+      <Page title="Launch a workload" crumbs={crumbs}>
+        {copied.error ? <Failed error={copied.error} retry={() => void copied.refetch()} /> : <Loading />}
+      </Page>
+    );
   }
+  return (
+    <Page title="Launch a workload" crumbs={crumbs}>
+      <Wizard begun={begun} />
+    </Page>
+  );
 }
 
-export function Launch({ sku }: { sku: string | undefined }) {
-  const navigate = useNavigate();
-  const [at, setAt] = useState(0);
-  const [draft, setDraft] = useState<Draft>(() => ({ ...stored(), ...(sku ? { sku } : {}) }));
+function Wizard({ begun }: { begun: Draft }) {
+  const goTo = useGo();
+  const [draft, setDraft] = useState(begun);
   const keys = useInfiniteQuery(keysQuery);
+  const precheck = usePrecheck(draft);
   const heading = useRef<HTMLHeadingElement>(null);
   const moved = useRef(false);
+  const sent = useRef(false);
+  const step = Math.min(Math.max(draft.step, 0), REVIEW);
 
-  useEffect(() => sessionStorage.setItem(STORED, JSON.stringify(draft)), [draft]);
+  useEffect(() => {
+    if (sent.current) return undefined;
+    keepHere(draft);
+    const timer = setTimeout(() => void keepThere(draft), SAVE_MS);
+    return () => clearTimeout(timer);
+  }, [draft]);
   useEffect(() => {
     if (moved.current) heading.current?.focus();
-  }, [at]);
+  }, [step]);
 
+  const launch = useMutation({
+    mutationFn: (body: Body) => ask<Launched>("/api/v1/allocations", { method: "POST", body, key: draft.key }),
+    onSuccess: ({ operation_id, allocation_ids }) => {
+      sent.current = true;
+      void forget();
+      say(allocation_ids.length > 1 ? `${allocation_ids.length} workloads are on their way.` : "The workload is on its way.", {
+        to: "/workloads",
+        word: "See it in the list",
+      });
+      goTo(`/tasks/${operation_id}`);
+    },
+    onError: () => void precheck.refetch(),
+  });
   const change = (part: Partial<Draft>) => {
     launch.reset();
-    precheck.reset();
     // Another request than before gets another key.
     setDraft((now) => ({ ...now, ...part, key: crypto.randomUUID() }));
   };
   const go = (to: number) => {
     moved.current = true;
-    setAt(to);
+    setDraft((now) => ({ ...now, step: to }));
   };
-  const precheck = useMutation({
-    mutationFn: (body: Body) => ask<Precheck>("/api/v1/launch/compute/precheck", { method: "POST", body }),
-  });
-  const launch = useMutation({
-    mutationFn: (body: Body) => ask<Launched>("/api/v1/allocations", { method: "POST", body, key: draft.key }),
-    onSuccess: ({ operation_id }) => {
-      sessionStorage.removeItem(STORED);
-      void navigate({ to: "/tasks/$id" as string, params: { id: operation_id } as never });
-    },
-  });
-
   const noKey = keys.data?.length === 0;
-  const blocked = [
+  const own = [
     draft.sku ? undefined : "Choose hardware first.",
-    noKey && !draft.command.trim() && draft.ssh ? "Add a key, give a command, or go without SSH." : undefined,
     undefined,
-  ][at];
-  const next = () => {
-    if (at === 1) precheck.mutate(bodyOf(draft));
-    go(at + 1);
-  };
-
+    undefined,
+    undefined,
+    noKey && draft.access === "all" && !draft.command.trim() ? "Add a key, give a command, or go without SSH." : undefined,
+    undefined,
+  ][step];
+  const stands = precheck.blockersOf(step);
+  const blocked = own ?? (stands.length > 0 ? "See above what stands in the way." : undefined);
+  const parts = { draft, change };
   return (
-    <Page title="Launch a workload">
+    <>
       <ol className="trail" aria-label="Steps of the launch">
-        {STEPS.map((step, index) => (
-          <li key={step} {...(index === at ? { "aria-current": "step" as const } : {})} data-done={index < at || undefined}>
-            {index + 1}. {step}
+        {STEPS.map((word, index) => (
+          <li key={word} {...(index === step ? { "aria-current": "step" as const } : {})} data-done={index < step || undefined}>
+            <span className="visually-hidden">{index < step ? "Done: " : ""}</span>
+            {index + 1}. {word}
           </li>
         ))}
       </ol>
       <section className="stack">
         <h2 ref={heading} tabIndex={-1}>
-          {STEPS[at]}
+          {STEPS[step]}
         </h2>
-        {at === 0 && <Hardware chosen={draft.sku} onChoose={(name) => change({ sku: name })} />}
-        {at === 1 && <Access draft={draft} change={change} keys={keys} />}
-        {at === 2 && <Review draft={draft} />}
-        {at === 2 && precheck.data && !precheck.data.launchable && (
-          <Notice tone="warn" title="This cannot be launched as it is">
-            <ul>
-              {precheck.data.blockers.map((one) => (
-                <li key={one.code}>{one.detail}</li>
-              ))}
-            </ul>
-          </Notice>
-        )}
-        {at === 2 && precheck.error && <Failed error={precheck.error} />}
+        {step === 0 && <HardwareStep {...parts} />}
+        {step === 1 && <CapacityStep {...parts} errors={precheck.fields} />}
+        {step === 2 && <ImageStep {...parts} errors={precheck.fields} />}
+        {step === 3 && <NetworkStep />}
+        {step === 4 && <AccessStep {...parts} keys={keys} />}
+        {step === REVIEW && <Review draft={draft} keys={keys.data ?? []} onEdit={go} />}
+        <Blockers of={step === REVIEW ? precheck.all : stands} draft={draft} change={change} onGo={step === REVIEW ? go : undefined} />
+        {step === REVIEW && precheck.error && <Failed error={precheck.error} retry={() => void precheck.refetch()} />}
         {launch.error && <Failed error={launch.error} />}
         <div className="row">
-          {at > 0 && <Button onPress={() => go(at - 1)}>Back</Button>}
-          {at < 2 ? (
-            <Button look="primary" blocked={blocked} onPress={next}>
+          {step > 0 && <Button onPress={() => go(step - 1)}>Back</Button>}
+          {step < REVIEW ? (
+            <Button look="primary" blocked={blocked} onPress={() => go(step + 1)}>
               Next
             </Button>
           ) : (
-            <Button
-              look="primary"
-              isPending={launch.isPending || precheck.isPending}
-              blocked={precheck.data && !precheck.data.launchable ? "See above what stands in the way." : undefined}
-              onPress={() => launch.mutate(bodyOf(draft))}
-            >
+            <Button look="primary" isPending={launch.isPending} blocked={precheck.ready ? undefined : precheck.why} onPress={() => launch.mutate(bodyOf(draft))}>
               Launch
             </Button>
           )}
         </div>
       </section>
-    </Page>
+    </>
   );
 }

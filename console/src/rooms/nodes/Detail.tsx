@@ -3,11 +3,10 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { oneQuery } from "../../api/lists";
 import type { Accepted, Gpu, Node, NodeTask, Paged } from "../../api/types";
-import { Ago, Empty, Failed, Loaded, Loading, Notice, Page, bytes } from "../../ui/kit";
-import { AskFirst, Facts, Id, State, Table, TabsAt } from "../../ui/parts";
 import { models } from "./List";
 import { NodeMetrics } from "./Metrics";
 import { Slots } from "./Slots";
+import { Ago, AskFirst, bytes, Empty, Facts, Failed, Id, Loaded, Loading, Notice, Page, State, Table, TabsAt } from "../../ui/kit";
 
 export function NodePage({ id, tab, onTab }: { id: string; tab: string | undefined; onTab: (tab: string) => void }) {
   const one = useQuery(oneQuery<Node>(`/api/v1/admin/nodes/${id}`, 3000));

@@ -4,8 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { listQuery } from "../../api/lists";
 import type { Gpu, Node } from "../../api/types";
-import { Ago, Button, Empty, Notice, Page, bytes } from "../../ui/kit";
-import { PagedTable, State, type Column } from "../../ui/parts";
+import { Ago, Button, bytes, type Column, Empty, Notice, Page, PagedTable, State } from "../../ui/kit";
 
 function mean(gpus: Gpu[]): string {
   const known = gpus.map((gpu) => gpu.utilization_percent).filter((value) => typeof value === "number");

@@ -3,10 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Suspense, lazy, useState } from "react";
 import { oneQuery } from "../../api/lists";
 import type { Metrics } from "../../api/types";
-import { Button, Loaded, Loading } from "../../ui/kit";
-import { Choice, Table } from "../../ui/parts";
+import { Button, Choice, Loaded, Loading, Table } from "../../ui/kit";
 
-const Chart = lazy(() => import("./Chart"));
+const Chart = lazy(() => import("../../ui/Chart"));
 
 const KINDS: Record<string, { word: string; unit: string; by: number }> = {
   utilization_percent: { word: "GPU busy", unit: "%", by: 1 },

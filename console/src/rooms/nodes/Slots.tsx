@@ -2,8 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { oneQuery } from "../../api/lists";
 import type { Paged, Slot } from "../../api/types";
-import { Empty, Loaded } from "../../ui/kit";
-import { AskFirst, Id, State, Table } from "../../ui/parts";
+import { AskFirst, Empty, Id, Loaded, State, Table } from "../../ui/kit";
 
 export function Slots({ node }: { node: string }) {
   const list = useQuery(oneQuery<Paged<Slot>>(`/api/v1/admin/nodes/${node}/slots`, 3000));

@@ -2,8 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { listQuery } from "../../api/lists";
 import type { Sku } from "../../api/types";
-import { Empty, Page, bytes } from "../../ui/kit";
-import { AskFirst, PagedTable, State, type Column } from "../../ui/parts";
+import { AskFirst, bytes, type Column, Empty, Page, PagedTable, State } from "../../ui/kit";
 
 const COLUMNS: Column<Sku>[] = [
   { head: "Name", cell: (one) => one.name },

@@ -1,11 +1,11 @@
 // What was asked for and how far it is.
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Operation } from "../../api/types";
-import { Ago, Empty, Page } from "../../ui/kit";
-import { Choice, PagedTable, State, type Column } from "../../ui/parts";
+import { Ago, Choice, Empty, FilteredEmpty, Go, Id, Page, PagedTable, State, type Column } from "../../ui/kit";
 import { took } from "./Steps";
+import { sayKind } from "./words";
 
 const STATES = [
   ["", "Any state"],
@@ -16,19 +16,13 @@ const STATES = [
   ["cancelled", "Cancelled"],
 ] as const;
 
+/** `to` holds `$id` where the id goes. */
 export function Operations(props: { title: string; to: string; state: string | undefined; onState: (state: string) => void }) {
-  const list = useInfiniteQuery(listQuery<Operation>("/api/v1/operations", { state: props.state }, 3000));
+  const list = useInfiniteQuery(listQuery<Operation>(at("/api/v1/operations"), { state: props.state }, 3000));
   const columns: Column<Operation>[] = [
-    {
-      head: "What",
-      cell: (one) => (
-        <Link to={props.to} params={{ id: one.id } as never}>
-          {one.kind}
-        </Link>
-      ),
-    },
+    { head: "What", cell: (one) => <Go to={props.to.replace("$id", one.id)}>{sayKind(one)}</Go> },
     { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
-    { head: "On", cell: (one) => <code>{one.subject.id}</code> },
+    { head: "On", cell: (one) => <Id of={one.subject.id} /> },
     { head: "By", cell: (one) => one.initiator.name || one.initiator.kind },
     { head: "Took", number: true, cell: (one) => took(one.started_at, one.ended_at) },
     { head: "Asked for", cell: (one) => <Ago at={one.created_at} /> },
@@ -38,7 +32,13 @@ export function Operations(props: { title: string; to: string; state: string | u
       <div className="filters">
         <Choice label="State" value={props.state ?? ""} onChange={props.onState} options={STATES} />
       </div>
-      <PagedTable query={list} label={props.title} columns={columns} id={(one) => one.id} empty={<Empty title="Nothing was asked for yet" />} />
+      <PagedTable
+        query={list}
+        label={props.title}
+        columns={columns}
+        id={(one) => one.id}
+        empty={props.state ? <FilteredEmpty what="task" onClear={() => props.onState("")} /> : <Empty title="Nothing was asked for yet" />}
+      />
     </Page>
   );
 }

@@ -16,6 +16,7 @@ export default function Emulator({
   fontSize,
   spoken,
   onStatus,
+  onBehind,
   onLeave,
   take,
 }: {
@@ -23,13 +24,14 @@ export default function Emulator({
   fontSize: number;
   spoken: boolean;
   onStatus: (status: Status) => void;
+  onBehind: (bytes: number) => void;
   onLeave: () => void;
   take: (link: TerminalLink) => void;
 }) {
   const box = useRef<HTMLDivElement>(null);
   const parts = useRef<{ term: Terminal; fit: FitAddon } | undefined>(undefined);
-  const calls = useRef({ onStatus, onLeave, take });
-  calls.current = { onStatus, onLeave, take };
+  const calls = useRef({ onStatus, onBehind, onLeave, take });
+  calls.current = { onStatus, onBehind, onLeave, take };
 
   useEffect(() => {
     if (!box.current) return undefined;
@@ -52,6 +54,7 @@ export default function Emulator({
       write: (data, done) => term.write(data, done),
       note: (text) => term.write(`\r\n\x1b[2m[${text}]\x1b[0m\r\n`),
       clear: () => term.reset(),
+      behind: (bytes) => calls.current.onBehind(bytes),
       status: (status) => {
         calls.current.onStatus(status);
         if (status.at === "open") term.focus();

@@ -1,92 +1,54 @@
-// The page around a terminal: what state the line is in, text size, and the way back.
+// The two places of a terminal: the page of a workload, and a window of its own.
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { Suspense, lazy, useRef, useState } from "react";
+import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
-import type { Allocation } from "../../api/types";
-import { Badge, Button, Failed, Loading, Page, type Tone } from "../../ui/kit";
-import type { Status, TerminalLink } from "./link";
+import { Button, Empty, Failed, GoButton, Loading, Page } from "../../ui/kit";
+import { Terminal } from "./Terminal";
 
-const Emulator = lazy(() => import("./Emulator"));
-
-const LOOKS: Record<Status["at"], [Tone, string]> = {
-  connecting: ["busy", "Connecting"],
-  open: ["good", "Connected"],
-  waiting: ["warn", "Not connected"],
-  over: ["quiet", "Closed"],
-};
-
-function storedSize(): number {
-  const size = Number(localStorage.getItem("terminal-size"));
-  return size >= 10 && size <= 28 ? size : 14;
-}
-
-export function TerminalPage({ id }: { id: string }) {
-  const one = useQuery(oneQuery<Allocation>(`/api/v1/allocations/${id}`, 5000));
-  const [status, setStatus] = useState<Status>({ at: "connecting", detail: "Opening the terminal." });
-  const [size, setSize] = useState(storedSize);
-  const [spoken, setSpoken] = useState(() => localStorage.getItem("terminal-spoken") === "yes");
-  const link = useRef<TerminalLink>(undefined);
-  const back = useRef<HTMLAnchorElement>(null);
-  const [tone, word] = LOOKS[status.at];
-  const grow = (by: number) => {
-    const next = Math.min(28, Math.max(10, size + by));
-    setSize(next);
-    localStorage.setItem("terminal-size", String(next));
-  };
-  if (one.error && !one.data) return <Page title="Terminal"><Failed error={one.error} retry={() => void one.refetch()} /></Page>;
+export function TerminalPage({ id, alone }: { id: string; alone?: boolean }) {
+  const one = useQuery(oneQuery(at("/api/v1/allocations/{id}", { id }), 5000));
+  const title = one.data ? `Terminal of ${one.data.name}` : "Terminal";
+  if (!one.data) {
+    return <Page title={title}>{one.error ? <Failed error={one.error} retry={() => void one.refetch()} /> : <Loading />}</Page>;
+  }
+  const back = `/workloads/${id}`;
+  const ended = ["released", "failed", "releasing"].includes(one.data.state);
+  const tools = alone ? (
+    <Button small onPress={() => window.close()}>
+      Close the window
+    </Button>
+  ) : (
+    <Button small onPress={() => popOut(id)}>
+      Own window
+    </Button>
+  );
   return (
     <Page
-      title={one.data ? `Terminal of ${one.data.name}` : "Terminal"}
+      title={title}
+      crumbs={[
+        ["/workloads", "Workloads"],
+        [back, one.data.name],
+      ]}
       aside={
-        <>
-          <Button small aria-label="Smaller text" onPress={() => grow(-1)}>
-            A−
-          </Button>
-          <Button small aria-label="Larger text" onPress={() => grow(1)}>
-            A+
-          </Button>
-          <Link ref={back} className="button small" to={"/workloads/$id" as string} params={{ id } as never}>
-            Back to the workload
-          </Link>
-        </>
+        <GoButton small to={back}>
+          Back to the workload
+        </GoButton>
       }
     >
-      <div className="row" role="status">
-        <Badge tone={tone}>{word}</Badge>
-        {"detail" in status && <span>{status.detail}</span>}
-        {status.at === "over" && status.again && (
-          <Button small look="primary" onPress={() => (status.again === "New session" ? link.current?.anew() : link.current?.again())}>
-            {status.again}
-          </Button>
-        )}
-      </div>
-      <Suspense fallback={<Loading lines={8} />}>
-        <Emulator
-          allocation={id}
-          fontSize={size}
-          spoken={spoken}
-          onStatus={setStatus}
-          onLeave={() => back.current?.focus()}
-          take={(made) => {
-            link.current = made;
-          }}
-        />
-      </Suspense>
-      <div className="row apart">
-        <p className="hint">Shift+F6 leaves the terminal. Ctrl+Shift+C copies, Ctrl+Shift+V pastes.</p>
-        <label className="check">
-          <input
-            type="checkbox"
-            checked={spoken}
-            onChange={(event) => {
-              setSpoken(event.target.checked);
-              localStorage.setItem("terminal-spoken", event.target.checked ? "yes" : "no");
-            }}
-          />
-          Read output aloud with a screen reader
-        </label>
-      </div>
+      {ended && (
+        <Empty title="This workload is over">
+          <p>Its terminals are closed. Launch another to get a shell again.</p>
+          <GoButton look="primary" to={`/launch/compute?from=${id}`}>
+            Launch a copy
+          </GoButton>
+        </Empty>
+      )}
+      {!ended && <Terminal key={id} id={id} tools={tools} />}
     </Page>
   );
+}
+
+/** A window of its own takes the session over; this page can take it back. */
+function popOut(id: string): void {
+  window.open(`/terminal/popout?workload=${id}`, `terminal-${id}`, "popup,width=960,height=640");
 }

@@ -18,6 +18,8 @@ export interface Screen {
   /** Output from the beginning follows: forget what stands there. */
   clear: () => void;
   status: (status: Status) => void;
+  /** Bytes typed or pasted that the shell has still to take; said while they are more than a moment's. */
+  behind: (bytes: number) => void;
 }
 
 interface Said {
@@ -35,6 +37,11 @@ interface Said {
 
 const CHUNK = 16 * 1024;
 const ACK_EVERY = 64 * 1024;
+/** Input that may be under way without the shell having taken it: a large paste waits here, not in the network. */
+export const WINDOW = 128 * 1024;
+/** How often the other side is asked whether it is there, and after how much silence the line counts as lost. */
+const PING_MS = 10_000;
+const SILENCE_MS = 25_000;
 
 export class TerminalLink {
   private socket: WebSocket | undefined;
@@ -47,9 +54,13 @@ export class TerminalLink {
   private stopped = false;
   private tries = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** Input the shell has not taken yet, and the offset of its first byte. */
-  private unsent: Uint8Array[] = [];
-  private unsentFrom = 0;
+  private watch: ReturnType<typeof setInterval> | undefined;
+  private heardAt = 0;
+  /** Input the shell has not taken yet, the offset of its first byte, and of the first byte not sent on this socket. */
+  private untaken: Uint8Array[] = [];
+  private untakenFrom = 0;
+  private sentTo = 0;
+  private typedTo = 0;
   /** Until then answers to replayed questions of programs are not typed into the shell again. */
   private replayUntil = 0;
 
@@ -59,6 +70,7 @@ export class TerminalLink {
   ) {
     this.session = sessionStorage.getItem(this.stored) ?? undefined;
     addEventListener("online", this.hurry);
+    addEventListener("offline", this.lose);
   }
 
   private get stored(): string {
@@ -68,6 +80,7 @@ export class TerminalLink {
   /** Connects, again if it has to. */
   connect = async (): Promise<void> => {
     clearTimeout(this.timer);
+    this.timer = undefined;
     if (this.stopped) return;
     this.screen.status({ at: "connecting", detail: this.tries ? "Coming back to your session." : "Opening the terminal." });
     let token: string;
@@ -90,20 +103,37 @@ export class TerminalLink {
       socket.send(JSON.stringify({ t: "auth", token, ...back, ...this.screen.size() }));
     };
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      if (socket !== this.socket) return;
+      this.heardAt = Date.now();
       if (typeof data === "string") this.heard(JSON.parse(data) as Said);
       else this.show(new Uint8Array(data));
     };
-    socket.onclose = (event) => this.closed(event.code);
+    socket.onclose = (event) => socket === this.socket && this.closed(event.code);
+    this.heardAt = Date.now();
+    clearInterval(this.watch);
+    this.watch = setInterval(() => {
+      if (Date.now() - this.heardAt > SILENCE_MS) this.lose();
+      else if (this.ready) socket.send(JSON.stringify({ t: "ping" }));
+    }, PING_MS);
+  };
+
+  /** Gives a line up that may look open for minutes although nothing comes through. */
+  private lose = (): void => {
+    const socket = this.socket;
+    if (!socket || this.timer) return;
+    this.socket = undefined;
+    socket.close();
+    this.closed(1006);
   };
 
   /** Takes what the person typed or pasted; it is kept until the shell has it. */
   type(data: Uint8Array, isAnswer: boolean): void {
     if (isAnswer && Date.now() < this.replayUntil) return;
     for (let at = 0; at < data.length; at += CHUNK) {
-      const piece = data.slice(at, at + CHUNK);
-      this.unsent.push(piece);
-      if (this.ready) this.socket?.send(piece);
+      this.untaken.push(data.slice(at, at + CHUNK));
     }
+    this.typedTo += data.length;
+    this.pump();
   }
 
   resize(cols: number, rows: number): void {
@@ -126,7 +156,9 @@ export class TerminalLink {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
+    clearInterval(this.watch);
     removeEventListener("online", this.hurry);
+    removeEventListener("offline", this.lose);
     this.socket?.close(1000);
   }
 
@@ -143,6 +175,7 @@ export class TerminalLink {
         break;
       case "ack":
         this.drop(said.input ?? 0);
+        this.pump();
         break;
       case "notice":
         if (said.code === "output_skipped") {
@@ -169,24 +202,46 @@ export class TerminalLink {
     this.tries = 0;
     this.ready = true;
     const taken = said.input_offset ?? 0;
-    if (this.unsent.length === 0 || !said.resumed) this.unsentFrom = taken;
+    // A new shell, or one whose input this page has never seen: count from where it stands.
+    if (!said.resumed || this.untaken.length === 0) {
+      const left = this.typedTo - this.untakenFrom;
+      this.untakenFrom = taken;
+      this.typedTo = taken + left;
+    }
     this.drop(taken);
-    for (const piece of this.unsent) this.socket?.send(piece);
+    this.sentTo = this.untakenFrom;
     this.screen.status({ at: "open" });
+    this.pump();
   }
 
+  /** Sends what the window lets out. */
+  private pump(): void {
+    let from = this.untakenFrom;
+    for (const piece of this.untaken) {
+      if (!this.ready || this.sentTo - this.untakenFrom >= WINDOW) break;
+      if (from >= this.sentTo) {
+        this.socket?.send(piece);
+        this.sentTo = from + piece.length;
+      }
+      from += piece.length;
+    }
+    this.screen.behind(this.typedTo - this.untakenFrom);
+  }
+
+  /** Forgets input that the shell has taken. */
   private drop(taken: number): void {
-    let first = this.unsent[0];
-    while (first && this.unsentFrom + first.length <= taken) {
-      this.unsentFrom += first.length;
-      this.unsent.shift();
-      first = this.unsent[0];
+    let first = this.untaken[0];
+    while (first && this.untakenFrom + first.length <= taken) {
+      this.untakenFrom += first.length;
+      this.untaken.shift();
+      first = this.untaken[0];
     }
-    if (first && taken > this.unsentFrom) {
-      this.unsent[0] = first.slice(taken - this.unsentFrom);
-      this.unsentFrom = taken;
+    if (first && taken > this.untakenFrom) {
+      this.untaken[0] = first.slice(taken - this.untakenFrom);
+      this.untakenFrom = taken;
     }
-    if (!first) this.unsentFrom = Math.max(this.unsentFrom, taken);
+    if (!first) this.untakenFrom = Math.max(this.untakenFrom, taken);
+    this.typedTo = Math.max(this.typedTo, this.untakenFrom);
   }
 
   private show(data: Uint8Array): void {
@@ -203,6 +258,7 @@ export class TerminalLink {
 
   private closed(code: number): void {
     this.ready = false;
+    clearInterval(this.watch);
     if (this.stopped) return;
     const why = this.error?.code ?? "";
     const detail = this.error?.detail ?? "";
@@ -226,19 +282,19 @@ export class TerminalLink {
     const wait = seconds ? seconds * 1000 : Math.min(8000, 250 * 2 ** this.tries);
     this.tries += 1;
     this.screen.status({ at: "waiting", detail: `${detail} Trying again.` });
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      void this.connect();
-    }, wait);
+    this.timer = setTimeout(() => void this.connect(), wait);
   }
 
   private forget(): void {
     sessionStorage.removeItem(this.stored);
     this.session = undefined;
     this.shown = undefined;
-    this.unsent = [];
-    this.unsentFrom = 0;
+    this.untaken = [];
+    this.untakenFrom = 0;
+    this.sentTo = 0;
+    this.typedTo = 0;
     this.exited = false;
     this.tries = 0;
+    this.screen.behind(0);
   }
 }

@@ -3,9 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { listQuery } from "../../api/lists";
 import type { Minted, Token } from "../../api/types";
-import { Field } from "../../ui/Field";
-import { Ago, Button, CopyLine, Empty, Failed, Notice, Page } from "../../ui/kit";
-import { AskFirst, Id, PagedTable, State, useAct, type Column } from "../../ui/parts";
+import { Ago, AskFirst, Button, type Column, CopyLine, Empty, Failed, Field, Id, Notice, Page, PagedTable, State, useAct } from "../../ui/kit";
 
 const COLUMNS: Column<Token>[] = [
   { head: "Token", cell: (one) => <Id of={one.id} /> },

@@ -1,84 +1,121 @@
-// All allocations of the person: what runs, what needs attention, filtered by an address that can be shared.
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { listQuery } from "../../api/lists";
-import type { Allocation } from "../../api/types";
-import { Ago, Empty, Notice, Page } from "../../ui/kit";
-import { Choice, PagedTable, State, type Column } from "../../ui/parts";
-
-export const STATES = [
-  ["", "Any state"],
-  ["active", "Active"],
-  ["requested", "Requested"],
-  ["provisioning", "Provisioning"],
-  ["releasing", "Releasing"],
-  ["released", "Released"],
-  ["failed", "Failed"],
-  ["release_failed", "Release failed"],
-] as const;
+// All workloads of the tenant: views with counts, filters in the address, and where a row went that moved.
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import { at } from "../../api/at";
+import { listQuery, oneQuery } from "../../api/lists";
+import type { Allocation, WorkloadPage } from "../../api/types";
+import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State, say, type Column } from "../../ui/kit";
+import { NextStep } from "./NextStep";
+import { ROUTE, VIEWS, viewOf, type Filters } from "./views";
 
 const COLUMNS: Column<Allocation>[] = [
+  { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`} className="clip" title={one.name}>{one.name}</Go>, sort: (one) => one.name },
+  { head: "State", cell: (one) => <State of={one.display_status} />, sort: (one) => one.display_status },
+  { head: "Hardware", cell: (one) => one.sku, sort: (one) => one.sku },
   {
-    head: "Name",
-    cell: (one) => (
-      <Link to={"/workloads/$id" as string} params={{ id: one.id } as never}>
-        {one.name}
-      </Link>
-    ),
+    head: "Runs",
+    cell: (one) => (one.command?.length ? <code className="clip" title={one.command.join(" ")}>{one.command.join(" ")}</code> : "Interactive"),
   },
-  { head: "State", cell: (one) => <State of={one.display_status} /> },
-  { head: "Hardware", cell: (one) => one.sku },
-  { head: "Command", cell: (one) => (one.command?.length ? <code className="clip">{one.command.join(" ")}</code> : "Interactive") },
-  { head: "Created", cell: (one) => <Ago at={one.created_at} /> },
+  { head: "Created", cell: (one) => <Ago at={one.created_at} />, sort: (one) => one.created_at },
 ];
+const WHY: Column<Allocation> = {
+  head: "Why",
+  cell: (one) => <span className="break">{one.failure_reason?.detail ?? one.release_failed_reason ?? "Its node has not been heard of for a while."}</span>,
+};
+const ACT: Column<Allocation> = { head: "Next step", cell: (one) => <NextStep of={one} /> };
 
-export function Workloads({ state, onState }: { state: string | undefined; onState: (state: string) => void }) {
-  const list = useInfiniteQuery(listQuery<Allocation>("/api/v1/allocations", { state }, 3000));
-  const bad = list.data?.filter((one) => ["failed", "release_failed", "degraded"].includes(one.state)) ?? [];
+export function Workloads({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
+  const view = viewOf(filters);
+  const asked = { view, q: filters.q, project_id: filters.project };
+  const list = useInfiniteQuery(listQuery<Allocation>(ROUTE, asked, 3000));
+  // The counts of all views come with any page of the list.
+  const counts = useQuery(oneQuery(at("/api/v1/workloads", undefined, { limit: 1, view, project_id: filters.project }), 3000));
+  const projects = useInfiniteQuery(listQuery(at("/api/v1/projects"), { limit: 200 }));
+  useMoved(list.data, view, Boolean(filters.q) || list.hasNextPage);
+  const change = (part: Filters) => onFilters({ ...filters, ...part });
+  const columns = view === "attention" ? [...COLUMNS.slice(0, 3), WHY, ACT] : COLUMNS;
   return (
     <Page
       title="Workloads"
       aside={
-        <Link className="button primary" to={"/compute/launch" as string}>
+        <GoButton look="primary" to="/launch/compute">
           Launch a workload
-        </Link>
+        </GoButton>
       }
     >
-      {bad.length > 0 && !state && (
-        <Notice tone="warn" title={bad.length === 1 ? "One workload needs attention" : `${bad.length} workloads need attention`}>
-          <ul>
-            {bad.slice(0, 3).map((one) => (
-              <li key={one.id}>
-                <Link to={"/workloads/$id" as string} params={{ id: one.id } as never}>
-                  {one.name}
-                </Link>
-                : {one.failure_reason?.detail ?? one.release_failed_reason ?? one.display_status}
-              </li>
-            ))}
-          </ul>
-        </Notice>
-      )}
+      <Views at={view} counts={counts.data?.counts} onChoose={(next) => change({ view: next === "active" ? undefined : next })} />
       <div className="filters">
-        <Choice label="State" value={state ?? ""} onChange={onState} options={STATES} />
+        <Search label="Name or id" value={filters.q ?? ""} onChange={(q) => change({ q: q || undefined })} />
+        {(projects.data?.length ?? 0) > 1 && (
+          <Choice
+            label="Project"
+            value={filters.project ?? ""}
+            onChange={(project) => change({ project: project || undefined })}
+            options={[["", "All projects"], ...(projects.data ?? []).map((one) => [one.id, one.name] as const)]}
+          />
+        )}
       </div>
       <PagedTable
         query={list}
         label="Workloads"
-        columns={COLUMNS}
+        columns={columns}
         id={(one) => one.id}
-        empty={
-          state ? (
-            <Empty title="No workload is in this state" />
-          ) : (
-            <Empty title="Nothing runs yet">
-              <p>A workload is a container on one machine with the GPUs you choose, and a terminal into it.</p>
-              <Link className="button primary" to={"/compute/launch" as string}>
-                Launch the first one
-              </Link>
-            </Empty>
-          )
-        }
+        sort={filters.sort}
+        onSort={(sort) => change({ sort: sort || undefined })}
+        total={counts.data?.total ?? undefined}
+        empty={<Nothing view={view} filters={filters} all={counts.data?.counts.all ?? 0} onClear={() => onFilters({ view: filters.view })} />}
       />
     </Page>
   );
+}
+
+function Views({ at: chosen, counts, onChoose }: { at: string; counts: WorkloadPage["counts"] | undefined; onChoose: (view: string) => void }) {
+  return (
+    <div className="views" role="group" aria-label="Views">
+      {VIEWS.map(([view, word]) => (
+        <button key={view} type="button" className="view" aria-pressed={view === chosen} onClick={() => onChoose(view)}>
+          {word}
+          <span className="number">{counts?.[view] ?? "–"}</span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Nothing({ view, filters, all, onClear }: { view: string; filters: Filters; all: number; onClear: () => void }) {
+  if (filters.q || filters.project) return <FilteredEmpty what="workload" onClear={onClear} />;
+  if (view === "attention") return <Empty title="All good: nothing needs attention" />;
+  if (all > 0) {
+    return (
+      <Empty title={view === "history" ? "Nothing has ended yet" : "Nothing runs now"}>
+        {view === "active" && <Go to="/workloads?view=history">See what ran before</Go>}
+        <GoButton look="primary" to="/launch/compute">
+          Launch a workload
+        </GoButton>
+      </Empty>
+    );
+  }
+  return (
+    <Empty title="Nothing was launched yet">
+      <p>A workload is a shell, or a command, on one machine with the GPUs you choose.</p>
+      <GoButton look="primary" to="/launch/compute">
+        Launch the first one
+      </GoButton>
+    </Empty>
+  );
+}
+
+/** A row that leaves the view because its state changed is not lost: a note says where it is. */
+function useMoved(rows: Allocation[] | undefined, view: string, partial: boolean): void {
+  const before = useRef<{ view: string; rows: Map<string, string> }>(undefined);
+  useEffect(() => {
+    if (!rows) return;
+    const now = new Map(rows.map((one) => [one.id, one.name]));
+    const last = before.current;
+    before.current = { view, rows: now };
+    if (!last || last.view !== view || partial || view === "all") return;
+    for (const [id, name] of last.rows) {
+      if (!now.has(id)) say(`${name} has moved out of this view.`, { to: `/workloads/${id}`, word: "Open it" });
+    }
+  }, [rows, view, partial]);
 }

@@ -1,7 +1,8 @@
-//! People and sign-ins over HTTP: `auth` (signing in and out), `account` (one's own), `admin` (for staff).
+//! People and sign-ins over HTTP: `auth` (signing in and out), `account` and `api_keys` (one's own), `admin` (for staff).
 
 mod account;
 mod admin;
+mod api_keys;
 mod auth;
 
 use super::User;
@@ -61,7 +62,10 @@ fn shared() -> OpenApiRouter<App> {
 /// Routes of the console door.
 #[must_use]
 pub fn console_routes() -> OpenApiRouter<App> {
-    shared().routes(routes!(auth::sign_up))
+    shared()
+        .routes(routes!(auth::sign_up))
+        .routes(routes!(api_keys::list, api_keys::create))
+        .routes(routes!(api_keys::revoke))
 }
 
 /// Routes of the operator door.

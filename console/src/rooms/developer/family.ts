@@ -1,0 +1,5 @@
+// The pages for people who write programs.
+export const DEVELOPER = [
+  ["/developer/docs", "Getting started"],
+  ["/developer/api", "API reference"],
+] as const;

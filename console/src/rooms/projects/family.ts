@@ -1,0 +1,6 @@
+// The pages about who may do what, and with which keys.
+export const ACCESS = [
+  ["/access/projects", "Projects"],
+  ["/access/credentials", "SSH keys"],
+  ["/access/api-keys", "API keys"],
+] as const;

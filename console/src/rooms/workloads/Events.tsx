@@ -1,0 +1,32 @@
+// What happened to a workload, newest first: its tasks and its audit trail in one list.
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { at } from "../../api/at";
+import { listQuery } from "../../api/lists";
+import type { ActivityLine, Allocation } from "../../api/types";
+import { Empty, Go, PagedTable, When, wordOf, type Column } from "../../ui/kit";
+
+const COLUMNS: Column<ActivityLine>[] = [
+  { head: "When", cell: (line) => <When at={line.at} /> },
+  {
+    head: "What",
+    cell: (line) => {
+      const what = wordOf(line.action.replaceAll(".", " "));
+      return line.operation_id ? <Go to={`/tasks/${line.operation_id}`}>{what}</Go> : what;
+    },
+  },
+  { head: "Detail", cell: (line) => <span className="break">{line.detail}</span> },
+  { head: "By", cell: (line) => line.by || "Muster" },
+];
+
+export function Events({ of }: { of: Allocation }) {
+  const lines = useInfiniteQuery(listQuery(at("/api/v1/workloads/{workload_id}/activity", { workload_id: of.id }), {}, 3000));
+  return (
+    <PagedTable
+      query={lines}
+      label="What happened"
+      columns={COLUMNS}
+      id={(line) => `${line.at}${line.action}${line.detail}${line.correlation_id}`}
+      empty={<Empty title="Nothing was noted yet" />}
+    />
+  );
+}

@@ -1,0 +1,23 @@
+//! People's ways through the consoles, in a real browser.
+
+use muster_tests::{World, browse};
+
+#[tokio::test]
+async fn a_user_signs_up_launches_works_and_releases() {
+    browse(&World::start().await, "user").await;
+}
+
+#[tokio::test]
+async fn a_user_needs_no_mouse() {
+    browse(&World::start().await, "keyboard").await;
+}
+
+#[tokio::test]
+async fn a_terminal_outlives_its_line() {
+    browse(&World::start().await, "terminal").await;
+}
+
+#[tokio::test]
+async fn every_page_of_the_user_console_is_whole() {
+    browse(&World::start().await, "pages").await;
+}

@@ -1,0 +1,84 @@
+//! The room `views` through its door: home, workloads with their counts, and what happened to one.
+
+use muster_tests::{
+    World, eventually,
+    flow::{launch, nobody, release},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn names(page: &Value) -> Vec<&str> {
+    page["items"].as_array().expect("a list").iter().filter_map(|item| item["name"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn workloads_are_counted_found_and_remembered() {
+    let world = World::start().await;
+    let (user, operator, stranger) = (world.user().await, world.operator().await, world.stranger().await);
+    let home = stranger.get("/api/v1/home").await.ok();
+    assert_eq!((&home["has_ssh_key"], &home["has_launched"]), (&json!(false), &json!(false)));
+    assert_eq!(home["counts"], json!({"active": 0, "attention": 0, "history": 0, "all": 0}));
+
+    let first = launch(&user, json!({"sku": "h100", "name": "Alpha-one"})).await;
+    let id = first["id"].as_str().expect("an id");
+    let _ = launch(&user, json!({"sku": "h100", "name": "beta"})).await;
+    let list = user.get("/api/v1/workloads").await.ok();
+    assert_eq!(names(&list), ["beta", "Alpha-one"], "newest first");
+    assert_eq!(list["counts"], json!({"active": 2, "attention": 0, "history": 0, "all": 2}));
+    assert_eq!(names(&user.get("/api/v1/workloads?q=ALPHA").await.ok()), ["Alpha-one"]);
+    assert_eq!(names(&user.get(&format!("/api/v1/workloads?q={id}")).await.ok()), ["Alpha-one"]);
+    assert!(names(&user.get("/api/v1/workloads?q=%25").await.ok()).is_empty(), "no pattern is meant");
+    let page = user.get("/api/v1/workloads?limit=1").await.ok();
+    let cursor = page["next_cursor"].as_str().expect("more");
+    assert_eq!(names(&user.get(&format!("/api/v1/workloads?limit=1&cursor={cursor}")).await.ok()), ["Alpha-one"]);
+    for bad in ["view=everything", "project_id=x", "limit=0", "cursor=garbage"] {
+        user.get(&format!("/api/v1/workloads?{bad}")).await.refused(422, "validation_failed");
+    }
+    assert!(names(&stranger.get("/api/v1/workloads?view=all").await.ok()).is_empty());
+
+    let _ = release(&user, &operator, id).await;
+    assert_eq!(names(&user.get("/api/v1/workloads?view=history").await.ok()), ["Alpha-one"]);
+    let home = user.get("/api/v1/home").await.ok();
+    assert_eq!(home["counts"], json!({"active": 1, "attention": 0, "history": 1, "all": 2}));
+    assert_eq!(home["running"][0]["name"], "beta");
+
+    // Tasks and audit trail in one list, page after page, no line twice.
+    let path = format!("/api/v1/workloads/{id}/activity");
+    let (mut seen, mut next, mut times) = (Vec::new(), String::new(), Vec::new());
+    loop {
+        let page = user.get(&format!("{path}?limit=3{next}")).await.ok();
+        for line in page["items"].as_array().expect("lines") {
+            times.push(line["at"].as_str().expect("a time").to_owned());
+            seen.push(line.to_string());
+        }
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        next = format!("&cursor={cursor}");
+    }
+    assert!(times.is_sorted_by(|a, b| a >= b), "newest first: {times:?}");
+    let all = user.get(&format!("{path}?limit=200")).await.ok();
+    let once: BTreeSet<_> = all["items"].as_array().expect("lines").iter().map(Value::to_string).collect();
+    assert_eq!(seen.iter().cloned().collect::<BTreeSet<_>>(), once);
+    for word in ["allocations.create", "allocations.release", "allocation.cleanup_receipt"] {
+        assert!(seen.iter().any(|line| line.contains(word)), "no {word} in {seen:#?}");
+    }
+    stranger.get(&path).await.refused(404, "not_found");
+    user.get(&format!("/api/v1/workloads/{}/activity", nobody("al"))).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_failed_workload_asks_for_attention() {
+    let world = World::start().await;
+    let (user, id) = (world.user().await, launch(&world.user().await, json!({"sku": "h100", "name": "lost"})).await);
+    let id = id["id"].as_str().expect("an id");
+    for pid in muster_tests::flow::cell_pids(id) {
+        muster_tests::signal(pid, nix::sys::signal::Signal::SIGKILL);
+    }
+    let home = eventually("the end of its cell asks for attention", async || {
+        let home = user.get("/api/v1/home").await.ok();
+        (home["counts"]["attention"] == 1).then_some(home)
+    })
+    .await;
+    assert_eq!(home["attention"][0]["id"], id);
+    assert!(home["attention"][0]["failure_reason"]["detail"].is_string(), "{home:#}");
+    assert_eq!(names(&user.get("/api/v1/workloads?view=attention").await.ok()), ["lost"]);
+}
