@@ -23,6 +23,7 @@ export function start(routeTree: AnyRoute): void {
   const router = createRouter({
     routeTree,
     context: { client },
+    scrollRestoration: true,
     defaultPendingComponent: () => <Loading />,
     defaultErrorComponent: ({ error, reset }) => (
       <Page title="This page failed">
@@ -30,11 +31,15 @@ export function start(routeTree: AnyRoute): void {
       </Page>
     ),
     defaultNotFoundComponent: () => (
-      <Page title="There is no such page">
-        <p>
-          The address names nothing here. <a href="/">Go to the first page</a>.
-        </p>
-      </Page>
+      <main className="door">
+        <div className="card stack">
+          <Page title="There is no such page">
+            <p>
+              The address names nothing here. <a href="/">Go to the first page</a>.
+            </p>
+          </Page>
+        </div>
+      </main>
     ),
   });
   whenSignedOut(() => {

@@ -73,7 +73,9 @@ await browse(async (page, { step, world, context }) => {
   const lines = Array.from({ length: 20_000 }, (_, at) => `${String(at).padStart(6, "0")} ${"x".repeat(92)}`);
   const text = `${lines.join("\n")}\n`;
   const wanted = createHash("sha256").update(text).digest("hex");
-  await type("clear; stty -echo; cat > paste; stty echo; sha256sum < paste; wc -c < paste\n");
+  await type("clear; stty -echo; echo ready-$((1+1)); cat > paste; stty echo; sha256sum < paste; wc -c < paste\n");
+  // From here on cat reads, and the shell no longer asks for pastes in brackets.
+  await screenHas(page, "ready-2");
   await page.getByRole("textbox", { name: "Terminal" }).evaluate((at, pasted) => {
     const clipboardData = new DataTransfer();
     clipboardData.setData("text/plain", pasted);
@@ -94,15 +96,15 @@ await browse(async (page, { step, world, context }) => {
   await popup.close();
   step("a window of its own takes the session over, and the page takes it back");
 
-  const columns = async () => {
-    await type("clear; echo wide-$(tput cols)-\n");
-    await page.waitForFunction(() => /wide-\d+-/.test(document.querySelector(".xterm-rows")?.textContent ?? ""));
-    return Number(/wide-(\d+)-/.exec(await page.locator(".xterm-rows").textContent())[1]);
+  const columns = async (tag) => {
+    await type(`clear; echo ${tag}-$(tput cols)-\n`);
+    await page.waitForFunction((word) => new RegExp(`${word}-\\d+-`).test(document.querySelector(".xterm-rows")?.textContent ?? ""), tag);
+    return Number(new RegExp(`${tag}-(\\d+)-`).exec(await page.locator(".xterm-rows").textContent())[1]);
   };
-  const wide = await columns();
+  const wide = await columns("wide");
   for (let presses = 0; presses < 6; presses += 1) await page.getByRole("button", { name: "Larger text" }).click();
   await page.waitForFunction(() => /Connected/.test(document.body.textContent));
-  const narrow = await columns();
+  const narrow = await columns("narrow");
   if (narrow >= wide) throw new Error(`larger letters make ${narrow} columns of ${wide}`);
   step(`the shell follows the size of letters: ${wide} columns, then ${narrow}`);
 

@@ -67,7 +67,7 @@ await browse(async (page, { step, world }) => {
   await page.waitForFunction((text) => document.querySelector("tbody")?.innerText !== text, await page.locator("tbody").innerText());
   step(`metrics move (${before.join(", ")} at first)`);
   await page.getByRole("tab", { name: "Events" }).click();
-  await page.getByRole("link", { name: /Allocations launch/ }).first().waitFor();
+  await page.getByRole("link", { name: /^Launch/ }).first().waitFor();
   await page.getByRole("tab", { name: "Config" }).click();
   await page.getByText("Interactive: runs until it is released").waitFor();
 

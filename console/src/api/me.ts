@@ -1,5 +1,5 @@
 // Who is signed in: one query that the whole shell hangs on.
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ask, setCsrf } from "./http";
 import type { Me } from "./types";
 
@@ -46,4 +46,10 @@ export function returnTo(wanted: string | null | undefined): string {
   if (!wanted || !wanted.startsWith("/") || wanted.startsWith("//") || wanted.startsWith("/\\")) return "/";
   const url = new URL(wanted, window.location.origin);
   return url.origin === window.location.origin ? url.pathname + url.search + url.hash : "/";
+}
+
+/** Why the person may not do a verb at this door; undefined when they may, or while that is not known. */
+export function useMayNot(verb: string): string | undefined {
+  const me = useQuery(meQuery);
+  return me.data && !me.data.capabilities.includes(verb) ? "Your role does not allow this." : undefined;
 }

@@ -1,5 +1,6 @@
 // A page: where it stands, its heading, what can be done, and its body. The heading names the document.
-import { useEffect, type ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
+import { headed } from "./arrive";
 import { backTo } from "./back";
 import { Go } from "./Go";
 
@@ -17,6 +18,10 @@ export function Page({
   aside?: ReactNode;
   children: ReactNode;
 }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (heading.current) headed(heading.current);
+  }, []);
   useEffect(() => {
     document.title = `${title} · Muster`;
   }, [title]);
@@ -35,7 +40,7 @@ export function Page({
           </nav>
         )}
         <header className="row apart">
-          <h1 tabIndex={-1} id="page-title">
+          <h1 tabIndex={-1} id="page-title" ref={heading}>
             {title}
           </h1>
           {aside && <div className="row">{aside}</div>}

@@ -4,6 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { follow, useLiveUp } from "../api/live";
 import { meQuery, useSignOut } from "../api/me";
+import { arrived } from "./arrive";
 import { remember } from "./back";
 import { Button } from "./Button";
 import { Choice } from "./Choice";
@@ -41,7 +42,7 @@ export function Shell({ groups, title }: { groups: NavGroup[]; title: string }) 
       return;
     }
     // A new page is announced by its heading.
-    requestAnimationFrame(() => document.getElementById("page-title")?.focus({ preventScroll: true }));
+    arrived();
   }, [path]);
 
   return (

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { at } from "../../api/at";
 import { ask } from "../../api/http";
 import { oneQuery } from "../../api/lists";
+import { useMayNot } from "../../api/me";
 import type { Launched, Launch as Body } from "../../api/types";
 import { Button, Failed, Loading, Page, say, useGo } from "../../ui/kit";
 import { keysQuery } from "../keys/Keys";
@@ -53,6 +54,7 @@ export function Launch({ sku, from }: { sku: string | undefined; from: string | 
 
 function Wizard({ begun }: { begun: Draft }) {
   const goTo = useGo();
+  const noLaunch = useMayNot("allocations.create");
   const [draft, setDraft] = useState(begun);
   const keys = useInfiniteQuery(keysQuery);
   const precheck = usePrecheck(draft);
@@ -135,7 +137,7 @@ function Wizard({ begun }: { begun: Draft }) {
               Next
             </Button>
           ) : (
-            <Button look="primary" isPending={launch.isPending} blocked={precheck.ready ? undefined : precheck.why} onPress={() => launch.mutate(bodyOf(draft))}>
+            <Button look="primary" isPending={launch.isPending} blocked={noLaunch ?? (precheck.ready ? undefined : precheck.why)} onPress={() => launch.mutate(bodyOf(draft))}>
               Launch
             </Button>
           )}

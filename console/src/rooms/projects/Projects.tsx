@@ -1,10 +1,10 @@
 // What owns workloads: the projects of the workspace.
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { at } from "../../api/at";
 import { Problem } from "../../api/http";
 import { listQuery } from "../../api/lists";
-import { meQuery } from "../../api/me";
+import { useMayNot } from "../../api/me";
 import type { Project } from "../../api/types";
 import { Ago, Badge, Button, Dialog, Empty, Failed, Family, Field, Go, Page, PagedTable, say, useAct, type Column } from "../../ui/kit";
 import { ACCESS } from "./family";
@@ -25,11 +25,9 @@ const COLUMNS: Column<Project>[] = [
 
 export function Projects() {
   const list = useInfiniteQuery(listQuery(at("/api/v1/projects"), { limit: 200 }));
-  const me = useQuery(meQuery);
-  const may = me.data?.capabilities.includes("projects.create");
   const [sort, setSort] = useState<string>();
   return (
-    <Page title="Projects" aside={<NewProject blocked={may === false ? "Only people who run the workspace can make one." : undefined} />}>
+    <Page title="Projects" aside={<NewProject blocked={useMayNot("projects.create")} />}>
       <Family label="Access" links={ACCESS} />
       <PagedTable
         query={list}

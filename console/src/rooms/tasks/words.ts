@@ -36,3 +36,33 @@ const STEPS: Record<string, string> = {
 export function sayStep(name: string): string {
   return STEPS[name] ?? wordOf(name);
 }
+
+const ACTIONS: Record<string, string> = {
+  "allocations.create": "Launched",
+  "allocations.release": "Release asked for",
+  "allocations.force_release": "Release forced",
+  "allocations.ssh_keys": "Keys changed",
+  "allocation.active": "Came up",
+  "allocation.degraded": "Node not heard of",
+  "allocation.failed": "Failed",
+  "allocation.released": "Released",
+  "allocation.cleanup_receipt": "Proof of cleanup",
+  "terminal.opened": "Terminal opened",
+  "terminal.closed": "Terminal closed",
+  "tunnel.opened": "Tunnel opened",
+  "tunnel.closed": "Tunnel closed",
+};
+
+/** A line of a workload's life in words: `allocations.launch.step` with `start: active` → `Launch: start it, active`. */
+export function sayAction(action: string, detail: string): [what: string, detail: string] {
+  const known = ACTIONS[action];
+  if (known) return [known, detail];
+  const cut = action.lastIndexOf(".");
+  const kind = KINDS[action.slice(0, cut)];
+  const what = action.slice(cut + 1);
+  if (!kind) return [wordOf(action.replaceAll(".", " ")), detail];
+  if (what === "created") return [`${kind} began`, detail];
+  if (what === "ended") return [`${kind} ended`, wordOf(detail)];
+  const [step = "", ...state] = detail.split(": ");
+  return what === "step" ? [`${kind}: ${sayStep(step).toLowerCase()}`, wordOf(state.join(": "))] : [`${kind}: ${what}`, detail];
+}

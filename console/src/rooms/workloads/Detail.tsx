@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
+import { useMayNot } from "../../api/me";
 import type { Accepted, Allocation } from "../../api/types";
 import { AskFirst, Button, CopyButton, Failed, GoButton, Loading, Notice, Page, State, TabsAt, say, useGo } from "../../ui/kit";
 import { Config } from "./Config";
@@ -85,11 +86,13 @@ function Trouble({ of }: { of: Allocation }) {
 
 function Acts({ of }: { of: Allocation }) {
   const go = useGo();
+  const noTerminal = useMayNot("terminals.token");
+  const noRelease = useMayNot("allocations.release");
   const ending = OVER.includes(of.state) || of.state === "releasing";
   const why = of.state === "active" || of.state === "degraded" ? undefined : ending ? "This workload has ended." : "It is not up yet.";
   return (
     <>
-      <Button look="primary" blocked={why} onPress={() => go(`/workloads/${of.id}/terminal`)}>
+      <Button look="primary" blocked={noTerminal ?? why} onPress={() => go(`/workloads/${of.id}/terminal`)}>
         Terminal
       </Button>
       {ending && (
@@ -99,6 +102,7 @@ function Acts({ of }: { of: Allocation }) {
         <AskFirst<Accepted>
           word="Release"
           danger
+          blocked={noRelease}
           title={`Release ${of.name}?`}
           act={{ path: `/api/v1/allocations/${of.id}/release` }}
           onDone={(said) => {

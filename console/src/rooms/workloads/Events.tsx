@@ -3,19 +3,20 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { ActivityLine, Allocation } from "../../api/types";
-import { Empty, Go, PagedTable, When, wordOf, type Column } from "../../ui/kit";
+import { Empty, Go, PagedTable, When, type Column } from "../../ui/kit";
+import { sayAction } from "../tasks/words";
 
 const COLUMNS: Column<ActivityLine>[] = [
   { head: "When", cell: (line) => <When at={line.at} /> },
   {
     head: "What",
     cell: (line) => {
-      const what = wordOf(line.action.replaceAll(".", " "));
+      const [what] = sayAction(line.action, line.detail);
       return line.operation_id ? <Go to={`/tasks/${line.operation_id}`}>{what}</Go> : what;
     },
   },
-  { head: "Detail", cell: (line) => <span className="break">{line.detail}</span> },
-  { head: "By", cell: (line) => line.by || "Muster" },
+  { head: "Detail", cell: (line) => <span className="break">{sayAction(line.action, line.detail)[1]}</span> },
+  { head: "By", cell: (line) => (line.by.startsWith("nd_") ? "The node" : line.by || "Muster") },
 ];
 
 export function Events({ of }: { of: Allocation }) {
@@ -25,7 +26,7 @@ export function Events({ of }: { of: Allocation }) {
       query={lines}
       label="What happened"
       columns={COLUMNS}
-      id={(line) => `${line.at}${line.action}${line.detail}${line.correlation_id}`}
+      id={(line) => `${line.at}${line.action}${line.detail}${line.correlation_id}${line.operation_id}`}
       empty={<Empty title="Nothing was noted yet" />}
     />
   );
