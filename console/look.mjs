@@ -31,8 +31,10 @@ const crowd = async () => {
     const said = await ask("/api/v1/allocations", { sku: "h100", name, ssh_key_ids: [], ...more });
     return said.allocation_ids?.[0];
   };
+  // As a training run looks: busy, a checkpoint, busy again.
+  const WORK = "while :; do simgpu-use --load 94 --memory 61GiB --seconds 5; simgpu-use --load 38 --memory 64GiB --seconds 2; done";
   const known = (await (await fetch("/api/v1/workloads?view=all")).json()).items;
-  const main = known.find((one) => one.name === "train-7b" && one.state === "active")?.id ?? (await launch("train-7b", {}));
+  const main = known.find((one) => one.name === "train-7b" && one.state === "active")?.id ?? (await launch("train-7b", { command: ["sh", "-c", WORK] }));
   if (known.length < 3) {
     const batch = await launch("evaluate", { command: ["sh", "-c", "echo loss 0.31; sleep 2"], release_on_exit: true });
     await launch("a-name-that-is-as-long-as-names-may-be-which-is-63-characters", { command: ["sleep", "86400"] });

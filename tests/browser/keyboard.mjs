@@ -30,7 +30,7 @@ await browse(async (page, { step, world }) => {
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Launch a workload" }).waitFor();
   await page.locator(".choice:not([data-disabled])").first().waitFor();
-  await tabTo(page, /^input .*free/);
+  await tabTo(page, /^input .*of \d+ free/);
   await page.keyboard.press("Space");
   await page.locator(".choice[data-selected]").waitFor();
   for (const name of ["Capacity", "Image", "Network", "Access"]) {

@@ -50,7 +50,7 @@ export default function Chart({
         width: at.clientWidth,
         height: HEIGHT_PX,
         cursor: { y: false },
-        legend: { live: true },
+        legend: { show: names.includes("|") },
         series: [
           { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
           ...names.split("|").map((label, index) => ({
@@ -59,7 +59,7 @@ export default function Chart({
             width: 1.6,
             spanGaps: false,
             points: { show: false },
-            value: (_: uPlot, value: number | null) => (value === null ? "not reported" : value.toFixed(1)),
+            value: (_: uPlot, value: number | null, __: number, index: number | null) => (index === null ? "–" : value === null ? "not reported" : value.toFixed(1)),
           })),
         ],
         axes: [axis, { ...axis, size: 56 }],

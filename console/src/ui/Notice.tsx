@@ -51,7 +51,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
         </p>
       )}
       <div className="row">
-        {retry && (
+        {retry && body?.status !== 404 && (
           <Button small isDisabled={wait > 0} onPress={retry}>
             Try again
           </Button>

@@ -61,7 +61,9 @@ export function Shell({ groups, title }: { groups: NavGroup[]; title: string }) 
           <Brand title={title} />
           {groups.map((group) => (
             <div key={group.label}>
-              <h2 id={`nav-${group.label}`}>{group.label}</h2>
+              <p id={`nav-${group.label}`} className="group">
+                {group.label}
+              </p>
               <ul aria-labelledby={`nav-${group.label}`}>
                 {group.links.map((link) => (
                   <li key={link.to}>

@@ -43,7 +43,7 @@ export function Catalog({ filters, onFilters }: { filters: CatalogFilters; onFil
                 <li key={sku.id} className="card stack tight product">
                   <SkuFacts sku={sku} />
                   {sku.free > 0 ? (
-                    <GoButton look="primary" to={`/launch/compute?sku=${encodeURIComponent(sku.name)}`} aria-label={`Launch on ${sku.name}`}>
+                    <GoButton to={`/launch/compute?sku=${encodeURIComponent(sku.name)}`} aria-label={`Launch on ${sku.name}`}>
                       Launch
                     </GoButton>
                   ) : (

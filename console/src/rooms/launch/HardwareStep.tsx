@@ -18,7 +18,7 @@ export function HardwareStep({ draft, change }: StepProps) {
           <>
             <SkuFilters filters={filters} onFilters={setFilters} />
             {shown.length === 0 && <FilteredEmpty what="product" onClear={() => setFilters({})} />}
-            <RadioGroup className="cards" aria-label="Hardware" value={draft.sku} onChange={(sku) => change({ sku })}>
+            <RadioGroup className="cards" aria-label="Hardware" value={draft.sku || null} onChange={(sku) => change({ sku })}>
               {shown.map((sku) => (
                 <Radio key={sku.id} value={sku.name} className="choice" isDisabled={sku.free === 0}>
                   <SkuFacts sku={sku} />

@@ -19,16 +19,15 @@ import {
   PagedTable,
   State,
   When,
-  wordOf,
   type Column,
 } from "../../ui/kit";
 import { Steps } from "./Steps";
-import { sayKind } from "./words";
+import { sayKind, sayLine } from "./words";
 
 const COLUMNS: Column<Line>[] = [
   { head: "When", cell: (row) => <When at={row.at} /> },
-  { head: "What", cell: (row) => wordOf(row.kind) },
-  { head: "Detail", cell: (row) => <span className="break">{row.detail}</span> },
+  { head: "What", cell: (row) => sayLine(row.kind, row.detail)[0] },
+  { head: "Detail", cell: (row) => <span className="break">{sayLine(row.kind, row.detail)[1]}</span> },
 ];
 
 export function Run({

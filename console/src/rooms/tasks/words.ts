@@ -42,6 +42,7 @@ const ACTIONS: Record<string, string> = {
   "allocations.release": "Release asked for",
   "allocations.force_release": "Release forced",
   "allocations.ssh_keys": "Keys changed",
+  "allocation.provisioning": "The machine prepares it",
   "allocation.active": "Came up",
   "allocation.degraded": "Node not heard of",
   "allocation.failed": "Failed",
@@ -61,8 +62,16 @@ export function sayAction(action: string, detail: string): [what: string, detail
   const kind = KINDS[action.slice(0, cut)];
   const what = action.slice(cut + 1);
   if (!kind) return [wordOf(action.replaceAll(".", " ")), detail];
-  if (what === "created") return [`${kind} began`, detail];
+  if (what === "created") return [`${kind} began`, ""];
   if (what === "ended") return [`${kind} ended`, wordOf(detail)];
   const [step = "", ...state] = detail.split(": ");
   return what === "step" ? [`${kind}: ${sayStep(step).toLowerCase()}`, wordOf(state.join(": "))] : [`${kind}: ${what}`, detail];
+}
+
+/** A line of an operation's timeline in words. */
+export function sayLine(kind: string, detail: string): [what: string, detail: string] {
+  if (kind === "created") return ["Asked for", ""];
+  if (kind !== "step") return [wordOf(kind), kind === "ended" ? wordOf(detail) : detail];
+  const [step = "", ...state] = detail.split(": ");
+  return [sayStep(step), wordOf(state.join(": "))];
 }

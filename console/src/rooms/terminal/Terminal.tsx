@@ -50,10 +50,10 @@ export function Terminal({ id, tools }: { id: string; tools?: ReactNode }) {
           {behind > WINDOW && <span className="hint">{bytes(behind)} of what you pasted are still being taken.</span>}
         </div>
         <div className="row tight">
-          <Button small aria-label="Smaller text" onPress={() => grow(-1)}>
+          <Button small aria-label="A− Smaller text" onPress={() => grow(-1)}>
             A−
           </Button>
-          <Button small aria-label="Larger text" onPress={() => grow(1)}>
+          <Button small aria-label="A+ Larger text" onPress={() => grow(1)}>
             A+
           </Button>
           {tools}

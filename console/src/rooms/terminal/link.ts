@@ -35,6 +35,8 @@ interface Said {
   to?: number;
 }
 
+/** Refusals of a token that pass by themselves: a node comes back after its link was lost. */
+const PASSING = ["node_offline", "node_timeout", "agent_busy"];
 const CHUNK = 16 * 1024;
 const ACK_EVERY = 64 * 1024;
 /** Input that may be under way without the shell having taken it: a large paste waits here, not in the network. */
@@ -88,7 +90,8 @@ export class TerminalLink {
       ({ token } = await ask<{ token: string }>(`/api/v1/allocations/${this.allocation}/terminal-token`, { method: "POST", body: {} }));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      const passes = error.body.status === 0 || error.body.status >= 500 || error.body.status === 429;
+      const { status, code } = error.body;
+      const passes = status === 0 || status >= 500 || status === 429 || PASSING.includes(code);
       if (passes) this.later(error.message, error.retryAfter);
       else this.over(error.message, "Try again");
       return;
