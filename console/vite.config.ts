@@ -19,12 +19,8 @@ const squeezed: Plugin = {
   },
 };
 
-// `MUSTER=http://127.0.0.1:8080 npm run dev` serves the sources as they are, with the API of a coordinator that runs.
-const target = process.env["MUSTER"];
-
 export default defineConfig(({ mode }) => ({
   root: `doors/${mode}`,
-  server: { proxy: target ? { "/api": { target }, "/ws": { target, ws: true } } : {} },
   plugins: [react(), squeezed],
   build: {
     outDir: `../../dist/${mode}`,
