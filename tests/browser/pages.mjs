@@ -86,9 +86,10 @@ await browse(async (page, { step, world, context }) => {
     await page.unroute(matcher);
     // A page may have asked for several things: each card comes back on its own.
     const cards = page.getByRole("alert").filter({ hasText: "Something is broken here." });
-    for (let left = await cards.count(); left > 0; left = await cards.count()) {
+    while ((await cards.count()) > 0) {
+      const first = await cards.first().elementHandle();
       await cards.first().getByRole("button", { name: "Try again" }).click();
-      await page.waitForFunction((before) => [...document.querySelectorAll("[role=alert]")].filter((one) => one.textContent.includes("Something is broken here.")).length < before, left);
+      await first.waitForElementState("hidden");
     }
   }
   step("each page says what failed, with a reference to copy, and comes back when tried again");

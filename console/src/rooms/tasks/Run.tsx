@@ -67,6 +67,14 @@ export function Run({
         <State of={outcome} />
         {it.cancel_requested_at && !it.ended_at && <span className="hint">Cancelling: what was done is undone where that is possible.</span>}
       </div>
+      {it.stalled_since && (
+        <Notice tone="warn" title="It stands still for longer than it should">
+          <p>
+            Since <Ago at={it.stalled_since} />.{" "}
+            {it.stalled_owner?.kind === "node" ? "It waits for its node. It goes on by itself when the node answers." : "Its operators see it too."}
+          </p>
+        </Notice>
+      )}
       {it.failure && <Notice tone="bad" title={it.failure.detail || it.failure.code} />}
       {it.ended_at && to && (
         <Notice tone={outcome === "succeeded" ? "good" : "warn"} title={outcome === "succeeded" ? "It is done." : "It has ended."}>
