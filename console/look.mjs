@@ -46,7 +46,7 @@ const crowd = async () => {
   return { id: it.id, task: it.operation_id };
 };
 
-/** Name of the picture, address, and what to wait for beside the heading. `true`: one of the ten. */
+/** Name of the picture, address, whether it is one of the ten, what to wait for beside the heading, what to type. */
 const console_pages = ({ id, task }) => [
   ["home", "/", true],
   ["workloads", "/workloads", true],
@@ -58,7 +58,7 @@ const console_pages = ({ id, task }) => [
   ["metrics", `/workloads/${id}?tab=metrics`, true, ".u-over"],
   ["events", `/workloads/${id}?tab=events`],
   ["config", `/workloads/${id}?tab=config`],
-  ["terminal", `/workloads/${id}/terminal`, true, ".xterm-rows"],
+  ["terminal", `/workloads/${id}/terminal`, true, ".xterm-rows", "simgpu-smi"],
   ["missing", "/workloads/al_00000000000000000000000000"],
   ["tasks", "/tasks"],
   ["task", `/tasks/${task}`, true],
@@ -118,18 +118,22 @@ for (const [url, person, door, prepare, pages] of DOORS) {
   page.on("pageerror", (error) => { bad += 1; console.log(`${door} ${page.url()}: ${error}`); });
   await page.goto(url);
   await page.getByLabel("Username").waitFor();
-  if (!only) await look(page, `${door}-sign-in`);
+  if (!only && !pictures) await look(page, `${door}-sign-in`);
   await page.getByLabel("Username").fill(person.username);
   await page.getByLabel("Password").fill(person.password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("navigation", { name: "Main" }).waitFor({ state: "attached" });
   const made = await page.evaluate(prepare);
-  for (const [name, path, often, wait] of pages(made)) {
+  for (const [name, path, often, wait, typed] of pages(made)) {
     if ((pictures && !often) || (only && !`${door}-${name}`.match(only))) continue;
     await page.goto(url + path);
     await page.locator("h1").waitFor();
     if (wait) await page.locator(wait).first().waitFor().catch(() => console.log(`${door}-${name}: no ${wait}`));
     await page.waitForFunction(() => !document.querySelector(".skeleton"), undefined, { timeout: 5000 }).catch(() => console.log(`${door}-${name}: loads for long`));
+    if (typed) {
+      await page.getByText("Connected", { exact: true }).waitFor();
+      await page.keyboard.type(`${typed}\n`);
+    }
     // Figures come once a second: a picture of a chart wants a few.
     await page.waitForTimeout(wait ? 3000 : 300);
     await look(page, `${door}-${name}`);

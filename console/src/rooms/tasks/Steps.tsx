@@ -15,7 +15,7 @@ export function Steps({ of }: { of: Operation }) {
             <Badge tone={TONES[step.state] ?? "quiet"}>{wordOf(step.state)}</Badge>
             <span>
               {sayStep(step.name)}
-              {step.detail && <span className="hint"> {step.detail}</span>}
+              {step.detail && ["active", "failed"].includes(step.state) && <span className="hint"> {step.detail}</span>}
             </span>
             <span className="hint number">{took(step.started_at, step.ended_at)}</span>
           </li>
