@@ -98,7 +98,8 @@ await browse(async (page, { step, world }) => {
   await busy.getByText("91.0").first().waitFor();
   const figures = await busy.innerText();
   if (!/0\.00/.test(figures)) throw new Error(`it was idle before: ${figures}`);
-  step("metrics move with what runs");
+  await page.getByText("Changes appear at once").waitFor();
+  step("metrics move with what runs, told by the stream");
 
   await page.getByRole("button", { name: "Release" }).click();
   const dialog = page.getByRole("alertdialog").or(page.getByRole("dialog"));
