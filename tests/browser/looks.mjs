@@ -42,8 +42,8 @@ async function door(browser, url, person, pages, found, before = async () => [])
   for (const path of [...pages, ...(await before(page))]) {
     await arrive(page, url + path);
     const title = await page.title();
-    if (titles.has(title)) found.push(`${path}: called ${title}, as ${titles.get(title)} is`);
-    if (!path.includes("?")) titles.set(title, path);
+    if (!path.includes("?") && titles.has(title)) found.push(`${path}: called ${title}, as ${titles.get(title)} is`);
+    titles.set(title, path);
     await look(page, path, found);
   }
   await page.setViewportSize({ width: 1280, height: 900 });
