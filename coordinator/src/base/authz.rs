@@ -96,9 +96,15 @@ verbs! {
     UsersList                  = "users.list":                  NONE,      STAFF;
     UsersCreate                = "users.create":                NONE,      ADMIN;
     UsersShow                  = "users.show":                  NONE,      STAFF;
+    UsersUpdate                = "users.update":                NONE,      ADMIN;
+    UsersDisable               = "users.disable":               NONE,      ADMIN;
+    UsersEnable                = "users.enable":                NONE,      ADMIN;
+    UsersSessions              = "users.sessions":              NONE,      STAFF;
+    UsersEndSessions           = "users.end_sessions":          NONE,      ADMIN;
     AuditList                  = "audit.list":                  NONE,      STAFF;
     AuditShow                  = "audit.show":                  NONE,      STAFF;
     AuditVerify                = "audit.verify":                NONE,      SECURITY;
+    AuditExport                = "audit.export":                NONE,      SECURITY;
     OperationsList             = "operations.list":             VIEWERS,   STAFF;
     OperationsShow             = "operations.show":             VIEWERS,   STAFF;
     OperationsCancel           = "operations.cancel":           MEMBERS,   OPS;
@@ -138,6 +144,7 @@ verbs! {
     NodesReEnroll              = "nodes.re_enroll":             NONE,      OPS;
     NodesRemove                = "nodes.remove":                NONE,      OPS;
     NodesTasks                 = "nodes.tasks":                 NONE,      STAFF;
+    NodesActivity              = "nodes.activity":              NONE,      STAFF;
     TokensCreate               = "tokens.create":               NONE,      OPS;
     TokensList                 = "tokens.list":                 NONE,      STAFF;
     TokensRevoke               = "tokens.revoke":               NONE,      OPS;
@@ -172,6 +179,7 @@ verbs! {
     EventsStream               = "events.stream":               SIGNED_IN, SIGNED_IN;
     WorkloadsList              = "workloads.list":              VIEWERS,   NONE;
     AttentionList              = "attention.list":              NONE,      STAFF;
+    OverviewShow               = "overview.show":               NONE,      STAFF;
     SearchShow                 = "search.show":                 SIGNED_IN, SIGNED_IN;
 }
 

@@ -2,7 +2,7 @@
 
 use super::model::Event;
 use super::probe::{self, TaskItem};
-use super::verbs::{self, Edit};
+use super::verbs::{self, Edit, NodesQuery};
 use super::view::NodeItem;
 use crate::app::App;
 use crate::base::authz::Verb;
@@ -32,9 +32,14 @@ pub fn operator_routes() -> OpenApiRouter<App> {
 
 /// Nodes, oldest first.
 #[utoipa::path(get, path = "/api/v1/admin/nodes", operation_id = "nodes.list", tag = "nodes",
-    params(PageQuery), responses((status = 200, body = Page<NodeItem>)))]
-async fn list(State(app): State<App>, Caller(cx): Caller, Query(query): Query<PageQuery>) -> Result<JsonText, Problem> {
-    verbs::list(&app, &cx, query).await
+    params(PageQuery, NodesQuery), responses((status = 200, body = Page<NodeItem>)))]
+async fn list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Query(query): Query<PageQuery>,
+    Query(narrow): Query<NodesQuery>,
+) -> Result<JsonText, Problem> {
+    verbs::list(&app, &cx, query, narrow).await
 }
 
 /// One node.

@@ -8,6 +8,7 @@
 //! Invariants: an id is for life; presence, scheduling and health are separate facets, and the one word
 //! `state` is derived from them; the live presence is in memory, its row is written on a settled change.
 
+pub mod acts;
 pub mod facts;
 pub mod http;
 pub mod link;

@@ -1,12 +1,16 @@
 //! A node as the API shows it: its row, its live presence and its latest values.
 
+use super::acts::{self, NodeOperation};
 use super::facts::{Facts, GpuFacts, MigFacts};
 use super::model::{Facets, Health, Lifecycle, Presence, Scheduling};
 use super::store::{self, NodeRow};
 use crate::app::App;
+use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::Problem;
 use crate::base::store::Tx;
+use crate::cx::Cx;
+use crate::operations;
 use muster_protocol::ids::NodeId;
 use muster_protocol::telemetry::GpuSample;
 use serde::Serialize;
@@ -63,6 +67,19 @@ pub struct NodeItem {
     pub shares_machine_with: Vec<NodeId>,
     /// When the token was presented.
     pub created_at: String,
+    /// What the caller can do with it now, and why not, in the order of intents.
+    pub operations: Vec<NodeOperation>,
+    /// Operations about it that have not ended, oldest first.
+    pub running: Vec<RunningItem>,
+}
+
+/// An operation that has not ended.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RunningItem {
+    /// `op_…`
+    pub operation_id: String,
+    /// `nodes.probe`, …
+    pub kind: String,
 }
 
 /// A GPU with its latest values.
@@ -155,13 +172,16 @@ pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
     Facets { presence: app.board.of(node.id), ..node.facets }
 }
 
-/// A node as shown now.
+/// A node as shown now to who asks.
 ///
 /// # Errors
 /// Only what the store says.
-pub fn item_in(tx: &mut Tx, app: &App, node: &NodeRow) -> Result<NodeItem, Problem> {
+pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeItem, Problem> {
     let now_ms = app.clock.now_ms();
     let facets = live_facets(app, node);
+    let open = operations::open_of_in(tx, &node.id.to_string())?;
+    let kinds: Vec<_> = open.iter().map(|operation| operation.kind.clone()).collect();
+    let may = |verb: Verb| authz::require(cx, verb, Scope::Platform).is_ok();
     let seen_ms = app.board.age_ms(node.id).map(|age| now_ms - age).or(node.last_seen_ms);
     let mut samples = app.telemetry.gpus(node.id, now_ms);
     let gpus = node.facts.gpus.iter().map(|gpu| {
@@ -192,6 +212,8 @@ pub fn item_in(tx: &mut Tx, app: &App, node: &NodeRow) -> Result<NodeItem, Probl
         token_id: node.token_id.clone(),
         shares_machine_with: store::same_machine_in(tx, node.id, &node.machine_sha256)?,
         created_at: rfc3339(node.created_ms),
+        operations: acts::of(may, &facets, node.revoked_ms.is_some(), &kinds),
+        running: open.into_iter().map(|one| RunningItem { operation_id: one.id.to_string(), kind: one.kind }).collect(),
     })
 }
 

@@ -9,6 +9,7 @@ mod golden;
 mod keyed;
 mod launches;
 mod operations;
+mod operators;
 mod people;
 mod roles;
 mod slots;
