@@ -45,7 +45,11 @@ function Mint() {
     return (
       <Notice tone="good" title="The token is made. It is shown only now.">
         <p>Paste this on the machine, then start its agent with muster-agent run:</p>
-        <CopyLine text={made.command} what="the command" />
+        {made.command ? (
+          <CopyLine text={made.command} what="the command" />
+        ) : (
+          <p>The answer with its secret was lost on the way. Revoke this token and make another.</p>
+        )}
         <p className="hint">Good until {new Date(made.expires_at).toLocaleTimeString()}.</p>
         <div>
           <Button small onPress={() => setMade(undefined)}>
