@@ -2,6 +2,7 @@
 
 mod agent;
 mod browser;
+mod deaths;
 mod doors;
 mod evidence;
 mod fleet;
@@ -13,4 +14,5 @@ mod people;
 mod roles;
 mod slots;
 mod stream;
+mod tasks;
 mod world;
