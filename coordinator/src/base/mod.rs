@@ -5,6 +5,7 @@ pub mod authz;
 pub mod clock;
 pub mod cpu;
 pub mod feed;
+pub mod disk;
 pub mod health;
 pub mod http;
 pub mod limits;
