@@ -6,8 +6,11 @@
 
 mod api;
 mod cli;
+mod clock;
+mod cut;
 pub mod flow;
 mod gpu;
+pub mod leaks;
 mod terminal;
 mod wait;
 mod world;
@@ -15,7 +18,9 @@ mod world;
 pub use api::fresh_key;
 pub use api::{Answer, Api};
 pub use cli::{Cli, Output};
+pub use clock::WrongClock;
+pub use cut::Cut;
 pub use gpu::simgpu;
 pub use terminal::{Message, Terminal};
 pub use wait::{eventually, eventually_within};
-pub use world::{Agent, Ready, World, WorldOptions, binary, is_root, signal};
+pub use world::{Agent, Pids, Ready, World, WorldOptions, binary, is_root, signal};

@@ -4,8 +4,8 @@
 pub mod authz;
 pub mod clock;
 pub mod cpu;
-pub mod feed;
 pub mod disk;
+pub mod feed;
 pub mod health;
 pub mod http;
 pub mod limits;
