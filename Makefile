@@ -8,7 +8,7 @@ GPU ?= sim
 DEMO_FLAGS ?=
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test build bench golden pictures deb clean prepare prepare-test
+.PHONY: demo test soak build bench golden pictures deb clean prepare prepare-test
 
 demo: prepare pages ## Coordinator, three simulated GPU nodes, an operator and a user; Ctrl-C stops all
 	$(CARGO) build --locked
@@ -16,6 +16,11 @@ demo: prepare pages ## Coordinator, three simulated GPU nodes, an operator and a
 
 test: prepare-test pages ## Everything a fresh machine can run (needs root)
 	.ci/test
+
+soak: prepare-test ## 1,000 rounds of launch, terminal, something dies, recover, release (ROUNDS=, SEED=)
+	$(CARGO) build --locked --workspace
+	MUSTER_SOAK_ROUNDS=$(or $(ROUNDS),1000) $(if $(SEED),MUSTER_SOAK_SEED=$(SEED)) \
+		$(CARGO) nextest run --locked -p muster-tests --no-capture -E 'test(soak)'
 
 build: prepare pages ## Release binaries in target/release
 	$(CARGO) build --locked --release

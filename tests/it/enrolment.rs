@@ -35,10 +35,17 @@ async fn tokens_are_checked_and_minted_once_a_key() {
     let again = operator.post_with_key(TOKENS, json!({}), &key).await;
     assert!(again.is_replayed(), "{}", again.text);
     assert_eq!(minted.body["id"], again.body["id"]);
+    assert!(again.body["token"].is_null() && again.body["command"].is_null(), "{}", again.text);
     let list = operator.get(TOKENS).await.ok();
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list:#}");
     let secret = text(&minted.body["token"]).split('.').nth(1).expect("a secret").to_owned();
     assert!(!list.to_string().contains(&secret), "a list shows no secret");
+    let data = world.ready().data_dir;
+    for name in ["muster.db", "muster.db-wal"] {
+        let bytes = std::fs::read(data.join(name)).unwrap_or_default();
+        let found = bytes.windows(secret.len()).any(|piece| piece == secret.as_bytes());
+        assert!(!found, "{name} holds a secret in clear");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,22 @@ use muster_tests::{
 use serde_json::json;
 
 #[tokio::test]
+async fn a_sign_out_ends_its_terminals_and_no_others() {
+    let world = World::start().await;
+    let (user, leaving) = (world.user().await, world.user().await);
+    let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let (mut stays, mut goes) = (Terminal::open(&user, &id).await, Terminal::open(&leaving, &id).await);
+    assert_eq!(goes.run("x=kept; echo up").await, "up");
+    assert_eq!(leaving.post("/api/v1/auth/logout", json!({})).await.status, 204);
+    assert_eq!(goes.end().await, (None, 4403));
+    assert!(goes.controls.iter().any(|said| said["code"] == "revoked"), "{:?}", goes.controls);
+    assert_eq!(stays.run("echo here").await, "here");
+    // Only the attach ended: its owner comes back to the same shell by another sign-in.
+    let mut back = goes.again(&user, &id).await;
+    assert_eq!(back.run("echo $x").await, "kept");
+}
+
+#[tokio::test]
 async fn tokens_and_sessions_are_checked_and_survive_a_crash_as_they_should() {
     let world = World::start().await;
     let (user, stranger) = (world.user().await, world.stranger().await);

@@ -32,6 +32,21 @@ pub enum Nodes {
     Uncordon(Node),
     /// Place nothing new on it, and wait until it is empty.
     Drain(Node),
+    /// Its newest tasks; with --requeue or --cancel a way out for one that does not move.
+    Tasks(Tasks),
+}
+
+/// Which tasks, and what to do with one.
+#[derive(Debug, Args)]
+pub struct Tasks {
+    /// Id or name of the node.
+    node: String,
+    /// Ask the node again for this task; what the node has taken is not run twice.
+    #[arg(long, value_name = "NT", conflicts_with = "cancel")]
+    requeue: Option<String>,
+    /// End this task; without its node it ends at once.
+    #[arg(long, value_name = "NT")]
+    cancel: Option<String>,
 }
 
 /// Which one.
@@ -51,6 +66,7 @@ pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
         Nodes::Cordon(args) => act(context, &mut client, &args.node, "cordon").await,
         Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
         Nodes::Drain(args) => act(context, &mut client, &args.node, "drain").await,
+        Nodes::Tasks(args) => tasks(context, &mut client, &args).await,
         Nodes::Probe(args) => probe(context, &mut client, &args.node).await,
     }
 }
@@ -115,7 +131,11 @@ async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()
         fact("agent_version"),
         ("last_seen_at", time(&node, "last_seen_at")),
         ("labels", text(&node, "labels")),
+        ("backlog", backlog(&node["backlog"])),
     ])?;
+    for condition in node["conditions"].as_array().into_iter().flatten() {
+        output::line(&format!("! {}: {}", text(condition, "code"), text(condition, "detail")))?;
+    }
     let gpus = node["gpus"].as_array().map_or(&[][..], Vec::as_slice);
     if gpus.is_empty() {
         return Ok(());
@@ -147,6 +167,50 @@ async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -
     let id = resolve::node(client, wanted).await?;
     let answer = client.post(&format!("/api/v1/admin/nodes/{id}/{verb}"), &json!({})).await?;
     finish(context, client, &answer, &format!("{verb}: {id}")).await
+}
+
+/// `2 tasks, the oldest 40 s old, 1 unknown`.
+fn backlog(backlog: &Value) -> String {
+    match backlog["count"].as_i64() {
+        None | Some(0) => "none".into(),
+        Some(count) => {
+            let unknown = backlog["unknown"].as_i64().unwrap_or(0);
+            let stuck =
+                if unknown > 0 { format!(", {unknown} unknown: see `muster nodes tasks`") } else { String::new() };
+            format!("{count} tasks, the oldest {} s old{stuck}", text(backlog, "oldest_s"))
+        }
+    }
+}
+
+async fn tasks(context: &Context, client: &mut Client, args: &Tasks) -> Result<()> {
+    let id = resolve::node(client, &args.node).await?;
+    let path = format!("/api/v1/admin/nodes/{id}/tasks");
+    let wish =
+        args.requeue.as_ref().map(|task| (task, "requeue")).or(args.cancel.as_ref().map(|task| (task, "cancel")));
+    if let Some((task, verb)) = wish {
+        let answer = client.post(&format!("{path}/{}/{verb}", crate::api::escape(task)), &json!({})).await?;
+        if context.json {
+            return output::json(&answer);
+        }
+        eprintln!("{verb}: {task} is {}", text(&answer, "state"));
+        return Ok(());
+    }
+    let list = client.list(&path, RECENT_TASKS).await?;
+    if context.json {
+        return output::json(&list);
+    }
+    let rows = items(&list).iter().map(|task| {
+        vec![
+            text(task, "id"),
+            text(task, "kind"),
+            text(task, "state"),
+            text(task, "attempt"),
+            time(task, "created_at"),
+            text(task, "result_code"),
+            text(task, if task["result_detail"].is_string() { "result_detail" } else { "progress" }),
+        ]
+    });
+    output::table(&["id", "kind", "state", "offers", "made", "result", "detail"], rows.collect(), "no tasks")
 }
 
 /// Asks the agent, waits, and shows what it found. With --json the node task's document, which holds it.

@@ -104,7 +104,7 @@ async fn run(args: DemoArgs) -> Result<()> {
         outcome = up_and_watch(&args, &layout, &mut children) => outcome,
         signal = stop_signal() => signal,
     };
-    eprintln!("\nstopping…");
+    say("stopping…");
     children.stop("agent-").await;
     fleet::end_cells(&args, &layout).await;
     children.stop("").await;
@@ -158,8 +158,10 @@ fn start_coordinator(args: &DemoArgs, layout: &Layout, children: &mut Children) 
     children.start("coordinator", serve)
 }
 
+/// Says what happens, if stderr takes it: a disk that is full there must not end the demo.
 fn say(what: &str) {
-    eprintln!("demo: {what}");
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "demo: {what}");
 }
 
 async fn stop_signal() -> Result<()> {

@@ -192,6 +192,7 @@ fn new_row(
         active_ms: None,
         release_ms: None,
         ended_ms: None,
+        used_ms: None,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::audit;
 use crate::base::http::Problem;
 use crate::base::store::{Lane, Tx};
 use crate::cx::Cx;
-use muster_protocol::facts::CellLog;
+use muster_protocol::facts::{CellLog, Usage};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE, CELLS_PER_NODE};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
@@ -258,4 +258,21 @@ pub fn log_in(tx: &mut Tx, node: NodeId, log: &CellLog) -> Result<(), Problem> {
         store::add_log(tx, id, log.offset, &log.bytes, CELL_LOG_MAX)?;
     }
     if log.last { store::complete_log(tx, id) } else { Ok(()) }
+}
+
+/// Notes how long cells of a node have run. What is another node's, or of another lease, is passed over.
+///
+/// # Errors
+/// Only what the store says.
+pub fn usage_in(tx: &mut Tx, node: NodeId, journal_epoch: &str, usage: &Usage) -> Result<(), Problem> {
+    for item in usage.items.iter().take(CELLS_PER_NODE) {
+        let Ok(id) = item.allocation.parse::<AllocationId>() else { continue };
+        let row = store::find(tx, id)?;
+        let theirs =
+            row.is_some_and(|row| row.node_id == node && u64::try_from(row.lease_epoch).ok() == Some(item.lease_epoch));
+        if theirs && let Ok(used_ms) = i64::try_from(item.until_ms) {
+            store::used(tx, id, journal_epoch, used_ms)?;
+        }
+    }
+    Ok(())
 }

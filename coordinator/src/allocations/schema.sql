@@ -81,3 +81,11 @@ CREATE TABLE launch_drafts(
   saved_ms {{I64}} NOT NULL,
   PRIMARY KEY(user_id, id)
 ){{STRICT}};
+
+-- How long its node has seen it stand, ms, by the journal that counted.
+CREATE TABLE allocation_usage(
+  allocation_id TEXT NOT NULL REFERENCES allocations(id),
+  journal_epoch TEXT NOT NULL,
+  used_ms {{I64}} NOT NULL,
+  PRIMARY KEY(allocation_id, journal_epoch)
+){{STRICT}};

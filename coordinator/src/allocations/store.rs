@@ -96,6 +96,8 @@ pub struct Allocation {
     pub release_ms: Option<i64>,
     /// When its state became final.
     pub ended_ms: Option<i64>,
+    /// How long its node has seen it stand, ms; none before the node said it.
+    pub used_ms: Option<i64>,
 }
 
 /// All columns, in the order of [`read`].
@@ -104,7 +106,8 @@ macro_rules! columns {
         "id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, release_operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
          ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, receipt, log_complete, \
-         created_ms, active_ms, release_ms, ended_ms"
+         created_ms, active_ms, release_ms, ended_ms, \
+         (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id)"
     };
 }
 
@@ -155,6 +158,7 @@ fn read(row: &Row) -> Result<Allocation, Problem> {
         active_ms: row.get(28)?,
         release_ms: row.get(29)?,
         ended_ms: row.get(30)?,
+        used_ms: row.get(31)?,
     })
 }
 
@@ -342,6 +346,18 @@ pub(super) fn list(
 pub(super) fn count(tx: &mut Tx, filter: &Filter) -> Result<i64, Problem> {
     let sql = concat!("SELECT CAST(COUNT(*) AS BIGINT) FROM allocations WHERE ", conditions!());
     tx.one(sql, &filter.values(), |row| row.get(0))
+}
+
+/// Notes how long a node has seen an allocation stand, by one of its journals: what was said before, or is said
+/// again, changes nothing.
+pub(super) fn used(tx: &mut Tx, id: AllocationId, journal_epoch: &str, used_ms: i64) -> Result<(), Problem> {
+    tx.exec(
+        "INSERT INTO allocation_usage(allocation_id, journal_epoch, used_ms) VALUES($1, $2, $3) \
+         ON CONFLICT(allocation_id, journal_epoch) DO UPDATE SET used_ms = excluded.used_ms \
+         WHERE allocation_usage.used_ms < excluded.used_ms",
+        &values![id, journal_epoch, used_ms],
+    )?;
+    Ok(())
 }
 
 /// Writes the slots of a new allocation.

@@ -83,6 +83,8 @@ pub struct AllocationView {
     pub release_at: Option<String>,
     /// When it was over.
     pub ended_at: Option<String>,
+    /// How long its node has seen its cell stand, ms, told every minute and at its end; null before.
+    pub used_ms: Option<i64>,
 }
 
 /// A slot of an allocation.
@@ -220,6 +222,7 @@ fn view(row: Allocation, slots: Vec<Slot>, around: Around) -> AllocationView {
         active_at: rfc3339_opt(row.active_ms),
         release_at: rfc3339_opt(row.release_ms),
         ended_at: rfc3339_opt(row.ended_ms),
+        used_ms: row.used_ms,
         id,
     }
 }

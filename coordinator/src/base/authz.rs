@@ -138,6 +138,8 @@ verbs! {
     NodesDrain                 = "nodes.drain":                 NONE,      OPS;
     NodesMaintenance           = "nodes.maintenance":           NONE,      OPS;
     NodesMetrics               = "nodes.metrics":               NONE,      STAFF;
+    NodesTasksRequeue          = "nodes.tasks.requeue":         NONE,      OPS;
+    NodesTasksCancel           = "nodes.tasks.cancel":          NONE,      OPS;
     NodesXids                  = "nodes.xids":                  NONE,      STAFF;
     NodesCertificates          = "nodes.certificates":          NONE,      STAFF;
     NodesRevoke                = "nodes.revoke":                NONE,      OPS;

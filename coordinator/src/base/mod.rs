@@ -4,6 +4,7 @@
 pub mod authz;
 pub mod clock;
 pub mod cpu;
+pub mod disk;
 pub mod feed;
 pub mod health;
 pub mod http;

@@ -16,6 +16,7 @@ pub mod model;
 mod presence;
 pub mod probe;
 pub mod store;
+pub mod tasks;
 pub mod tick;
 pub mod verbs;
 pub mod view;

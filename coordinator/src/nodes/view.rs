@@ -4,6 +4,7 @@ use super::acts::{self, NodeOperation};
 use super::facts::{Facts, GpuFacts, MigFacts};
 use super::model::{Facets, Health, Lifecycle, Presence, Scheduling};
 use super::store::{self, NodeRow};
+use super::tasks::{self, BacklogItem};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::{rfc3339, rfc3339_opt};
@@ -52,6 +53,10 @@ pub struct NodeItem {
     pub host: HostItem,
     /// Version of the agent; null before its first link.
     pub agent_version: Option<String>,
+    /// What an operator should look at, worst first.
+    pub conditions: Vec<Condition>,
+    /// Its tasks that have not ended.
+    pub backlog: BacklogItem,
     /// When it was last heard.
     pub last_seen_at: Option<String>,
     /// Operators' labels.
@@ -205,6 +210,8 @@ pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeIt
         gpus: gpus.collect(),
         host: host_item(app, node.id, &node.facts, now_ms),
         agent_version: some(&node.agent_version),
+        conditions: conditions(app, node.id, now_ms),
+        backlog: tasks::backlog_in(tx, node.id, now_ms)?,
         last_seen_at: rfc3339_opt(seen_ms),
         labels: node.labels.clone(),
         version: node.version,
@@ -215,6 +222,43 @@ pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeIt
         operations: acts::of(may, &facets, node.revoked_ms.is_some(), &kinds),
         running: open.into_iter().map(|one| RunningItem { operation_id: one.id.to_string(), kind: one.kind }).collect(),
     })
+}
+
+/// With less than this free a node's disk counts as full, bytes.
+const DISK_FULL: u64 = 64 << 20;
+/// With less than this free operators are warned, bytes.
+const DISK_LOW: u64 = 2 << 30;
+/// A clock further off than this is said, ms.
+const SKEW_MS: i64 = 60_000;
+
+/// What is not as it should be on a node that runs all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Condition {
+    /// `disk_full`, `disk_low` or `clock_skew`.
+    pub code: &'static str,
+    /// For people.
+    pub detail: String,
+}
+
+fn conditions(app: &App, node: NodeId, now_ms: i64) -> Vec<Condition> {
+    let disk = app.telemetry.host(node, now_ms).and_then(|taken| taken.value.disk_free_bytes).and_then(disk_condition);
+    let clock = app.links.get(node).and_then(|link| clock_condition(link.clock_skew_ms()));
+    disk.into_iter().chain(clock).collect()
+}
+
+fn disk_condition(free: u64) -> Option<Condition> {
+    let code = match free {
+        ..DISK_FULL => "disk_full",
+        ..DISK_LOW => "disk_low",
+        _ => return None,
+    };
+    Some(Condition { code, detail: format!("{} MiB are free where its journal and its homes lie.", free >> 20) })
+}
+
+fn clock_condition(skew_ms: i64) -> Option<Condition> {
+    let side = if skew_ms > 0 { "ahead of" } else { "behind" };
+    let detail = format!("Its clock is {} s {side} the coordinator's.", skew_ms.saturating_abs() / 1000);
+    (skew_ms.saturating_abs() >= SKEW_MS).then_some(Condition { code: "clock_skew", detail })
 }
 
 fn gpu_item(gpu: &GpuFacts, taken_ms: Option<i64>, sample: Option<GpuSample>) -> GpuItem {
@@ -262,5 +306,19 @@ fn host_item(app: &App, node: NodeId, facts: &Facts, now_ms: i64) -> HostItem {
         memory_used_bytes: sample.memory_used_bytes,
         disk_free_bytes: sample.disk_free_bytes,
         sampled_at: rfc3339_opt(taken_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_have_their_bounds() {
+        let disk = |free| disk_condition(free).map(|found| found.code);
+        assert_eq!((disk(DISK_FULL - 1), disk(DISK_FULL), disk(DISK_LOW)), (Some("disk_full"), Some("disk_low"), None));
+        assert_eq!(clock_condition(SKEW_MS - 1), None);
+        assert!(clock_condition(i64::MIN).is_some_and(|found| found.detail.contains("behind")));
+        assert!(clock_condition(3_600_000).is_some_and(|found| found.detail.contains("3600 s ahead")));
     }
 }

@@ -8,7 +8,7 @@ use crate::base::store::Lane;
 use crate::base::work::Reconciler;
 use crate::links::{LinkHandle, TaskNews};
 use crate::operations::{self, NodeTask, TaskEnd, TaskEvent, TaskState};
-use muster_protocol::ids::{NodeTaskId, OperationId};
+use muster_protocol::ids::NodeTaskId;
 use muster_protocol::task::{TaskOffer, TaskResult};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ async fn run(app: &App, running: &Running) -> Result<(), Problem> {
 }
 
 async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Problem> {
-    let (id, operation) = (task.id, task.operation_id);
+    let id = task.id;
     event(app, id, TaskEvent::Offer).await?;
     let offer = TaskOffer {
         id: id.to_string(),
@@ -82,7 +82,7 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
         let news = tokio::select! {
             news = stream.next() => news,
             () = tokio::time::sleep(LOOK), if !told => {
-                told = is_over(app, operation).await?;
+                told = app.store.read(move |tx| operations::task_unwanted_in(tx, id)).await?;
                 if told {
                     stream.cancel();
                 }
@@ -110,11 +110,6 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
             }
         }
     }
-}
-
-/// Nobody waits for the task any more: its operation was cancelled, or has given up.
-async fn is_over(app: &App, id: OperationId) -> Result<bool, Problem> {
-    app.store.read(move |tx| Ok(operations::find_in(tx, id)?.state.is_final())).await
 }
 
 async fn event(app: &App, id: NodeTaskId, event: TaskEvent) -> Result<TaskState, Problem> {

@@ -146,6 +146,8 @@ pub enum Ending {
     Token,
     /// No Origin with a token made for a browser.
     Origin,
+    /// The sign-in has ended, or its person may not do this any more.
+    Revoked,
     /// The session is over, or never was this person's.
     Gone,
     /// The node did not answer, or a viewer did not take.
@@ -199,7 +201,7 @@ impl Ending {
             Self::Draining => 1012,
             Self::BadFrame => 4400,
             Self::Token => 4401,
-            Self::Origin => 4403,
+            Self::Origin | Self::Revoked => 4403,
             Self::Gone => 4404,
             Self::Timeout | Self::Stalled | Self::Busy => 4408,
             Self::Released | Self::Superseded => 4409,
@@ -217,6 +219,7 @@ impl Ending {
             Self::BadFrame => "bad_frame",
             Self::Token => "token",
             Self::Origin => "origin",
+            Self::Revoked => "revoked",
             Self::Gone => "session_gone",
             Self::Timeout => "node_timeout",
             Self::Stalled => "stalled",
@@ -241,6 +244,7 @@ impl Ending {
             Self::BadFrame => "This is not a frame of this protocol; the first one must be auth.",
             Self::Token => "The token is unknown, used or expired: ask for a new one.",
             Self::Origin => "This token works only from a page of this coordinator.",
+            Self::Revoked => "The sign-in has ended, or its rights have: sign in again.",
             Self::Gone => "There is no such session any more.",
             Self::Timeout => "The node did not answer in time.",
             Self::Stalled => "The output was not read for a minute; the session runs on.",
@@ -312,6 +316,7 @@ mod tests {
             (Ending::BadFrame, 4400),
             (Ending::Token, 4401),
             (Ending::Origin, 4403),
+            (Ending::Revoked, 4403),
             (Ending::Gone, 4404),
             (Ending::Timeout, 4408),
             (Ending::Released, 4409),

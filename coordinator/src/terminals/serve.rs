@@ -65,8 +65,8 @@ fn admit(
     if !grant.bearer && !has_origin {
         return Err(Ending::Origin);
     }
-    let user = grant.cx.user_id().map_err(|_| Ending::Token)?;
-    let place = app.terminals.open.enter(user, allocation).ok_or(Ending::Limit)?;
+    let person = grant.cx.person().map_err(|_| Ending::Token)?;
+    let place = app.terminals.open.enter(person.id, (allocation, person.login_id)).ok_or(Ending::Limit)?;
     let cx = Cx { now_ms, correlation_id: info.correlation_id, source_ip: info.source_ip, ..grant.cx.clone() };
     Ok((cx, grant, place))
 }

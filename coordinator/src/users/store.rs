@@ -40,6 +40,18 @@ pub fn person_of_login(tx: &mut Tx, login: LoginId, now_ms: i64) -> Result<Optio
     found.map(|person| with_own_roles(tx, person)).transpose()
 }
 
+/// The person of a sign-in that nobody has ended, whether its access token is still good or waits to be refreshed.
+pub fn person_of_open_login(tx: &mut Tx, login: LoginId) -> Result<Option<Person>, Problem> {
+    let found = tx.opt(
+        "SELECT u.id, u.username, l.id, l.door, u.tenant_id, t.workspace_id, l.stepped_up_until_ms, l.kind \
+         FROM logins l JOIN users u ON u.id = l.user_id LEFT JOIN tenants t ON t.id = u.tenant_id \
+         WHERE l.id = $1 AND l.ended_ms IS NULL AND u.state = 'active'",
+        &values![login],
+        person,
+    )?;
+    found.map(|person| with_own_roles(tx, person)).transpose()
+}
+
 fn person(row: &Row) -> Result<Person, Problem> {
     Ok(Person {
         id: row.get(0)?,

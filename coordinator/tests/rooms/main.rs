@@ -2,6 +2,7 @@
 
 mod agent;
 mod browser;
+mod deaths;
 mod doors;
 mod evidence;
 mod fleet;
@@ -14,4 +15,5 @@ mod people;
 mod roles;
 mod slots;
 mod stream;
+mod tasks;
 mod world;

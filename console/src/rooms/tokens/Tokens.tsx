@@ -98,7 +98,11 @@ function Made({ of, onDone }: { of: Minted; onDone: () => void }) {
   return (
     <Notice tone="good" title="The token is made. Its secret is shown only now.">
       <p>Paste this on the machine, as root, then start its agent with muster-agent run:</p>
-      <CopyLine text={of.command} what="the command" />
+      {of.command ? (
+        <CopyLine text={of.command} what="the command" />
+      ) : (
+        <p>The answer with its secret was lost on the way. Revoke this token and make another.</p>
+      )}
       <p className="hint">
         Good until <When at={of.expires_at} />. The machine then stands in the <Go to={LIFECYCLE}>queue</Go>, unless the token approves by itself.
       </p>
