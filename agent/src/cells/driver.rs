@@ -225,14 +225,18 @@ impl Driver {
             Outcome::Created(info) => {
                 entry.keys = entry.spec.as_ref().and_then(|spec| spec.ssh_keys.clone());
                 entry.learn(&info);
+                let correlation_id = entry.spec.as_ref().map_or("", |spec| spec.correlation_id.as_str());
+                tracing::info!(%allocation, correlation_id, "the cell stands");
                 let phase = entry.phase();
                 self.set(allocation, phase, "").await;
             }
             Outcome::CreateFailed { code, detail } => {
-                tracing::warn!(%allocation, code, detail, "the cell could not be built");
+                let correlation_id = entry.spec.as_ref().map_or("", |spec| spec.correlation_id.as_str());
+                tracing::warn!(%allocation, correlation_id, code, detail, "the cell could not be built");
                 entry.lost(&code, &detail);
             }
             Outcome::Ended { receipt, exit, log_sent } => {
+                tracing::info!(%allocation, clean = receipt.clean, left = receipt.leftovers.join("; "), "the cell is gone");
                 entry.socket = None;
                 entry.log_sent = log_sent;
                 entry.report.receipt_json = serde_json::to_string(&receipt).unwrap_or_default();

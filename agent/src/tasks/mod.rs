@@ -121,9 +121,12 @@ impl Tasks {
         let running = Running { steps: steps.clone(), done, cancel: Arc::new(cancel) };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id.clone(), running.clone());
         let (bench, registry) = (Arc::clone(&self.bench), Arc::clone(&self.running));
+        let correlation_id = offer.correlation_id.clone();
+        tracing::info!(task = offer.id, kind = offer.kind, correlation_id, "a task begins");
         self.scope.lock().unwrap_or_else(PoisonError::into_inner).spawn("node-task", async move {
             let id = offer.id.clone();
             let ended = execute(&bench, offer, steps, cancelled).await;
+            tracing::info!(task = id, code = ended.code, detail = ended.detail, correlation_id, "a task has ended");
             if let Err(error) = bench.tools.journal.finish_task(id.clone(), ended.clone()).await {
                 tracing::error!(%error, id, "a task's result is not in the journal");
             }

@@ -53,6 +53,8 @@ pub struct NodeTask {
     pub started_ms: Option<i64>,
     /// When it ended.
     pub ended_ms: Option<i64>,
+    /// Of its operation.
+    pub correlation_id: String,
 }
 
 /// What a node task is made of.
@@ -105,6 +107,7 @@ pub fn task_in(tx: &mut Tx, cx: &Cx, new: NewTask) -> Result<NodeTaskId, Problem
         created_ms: cx.now_ms,
         started_ms: None,
         ended_ms: None,
+        correlation_id: cx.correlation_id.to_string(),
     };
     store::insert(tx, &task)?;
     Ok(task.id)
