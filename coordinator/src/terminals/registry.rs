@@ -2,7 +2,7 @@
 
 use super::model::Ending;
 use crate::base::limits;
-use muster_protocol::ids::{AllocationId, UserId};
+use muster_protocol::ids::{AllocationId, LoginId, UserId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ struct Open {
 #[derive(Debug)]
 struct Entry {
     user: UserId,
+    login: LoginId,
     allocation: AllocationId,
     end: watch::Sender<Option<Ending>>,
 }
@@ -46,7 +47,7 @@ impl Registry {
 
     /// Enters an attach; `None` if the person has too many.
     #[must_use]
-    pub fn enter(&self, user: UserId, allocation: AllocationId) -> Option<Place> {
+    pub fn enter(&self, user: UserId, login: LoginId, allocation: AllocationId) -> Option<Place> {
         let mut open = self.open();
         let count = open.of_user.entry(user).or_default();
         if *count >= limits::TERMINALS_OF_USER {
@@ -56,7 +57,7 @@ impl Registry {
         let key = open.next;
         open.next += 1;
         let (sender, end) = watch::channel(None);
-        open.all.insert(key, Entry { user, allocation, end: sender });
+        open.all.insert(key, Entry { user, login, allocation, end: sender });
         drop(open);
         Some(Place { registry: self.clone(), key, end })
     }
@@ -67,9 +68,15 @@ impl Registry {
         self.open().all.values().map(|entry| entry.allocation).collect()
     }
 
-    /// Ends the attaches of the allocations that `matches` picks.
-    pub fn end(&self, ending: &Ending, matches: impl Fn(AllocationId) -> bool) {
-        for entry in self.open().all.values().filter(|entry| matches(entry.allocation)) {
+    /// The sign-ins with open attaches.
+    #[must_use]
+    pub fn sign_ins(&self) -> BTreeSet<LoginId> {
+        self.open().all.values().map(|entry| entry.login).collect()
+    }
+
+    /// Ends the attaches that `matches` picks by their allocation and sign-in.
+    pub fn end(&self, ending: &Ending, matches: impl Fn(AllocationId, LoginId) -> bool) {
+        for entry in self.open().all.values().filter(|entry| matches(entry.allocation, entry.login)) {
             entry.end.send_replace(Some(ending.clone()));
         }
     }
@@ -113,12 +120,12 @@ mod tests {
     fn counts_go_up_and_down() {
         let registry = Registry::default();
         let user = UserId::new(1, [1; 10]);
-        let allocation = AllocationId::new(1, [2; 10]);
+        let (allocation, login) = (AllocationId::new(1, [2; 10]), LoginId::new(1, [3; 10]));
         let places: Vec<_> =
-            (0..limits::TERMINALS_OF_USER).map(|_| registry.enter(user, allocation).unwrap()).collect();
+            (0..limits::TERMINALS_OF_USER).map(|_| registry.enter(user, login, allocation).unwrap()).collect();
         assert!(!registry.has_room(user));
-        assert!(registry.enter(user, allocation).is_none());
-        assert!(registry.enter(UserId::new(2, [1; 10]), allocation).is_some());
+        assert!(registry.enter(user, login, allocation).is_none());
+        assert!(registry.enter(UserId::new(2, [1; 10]), login, allocation).is_some());
         drop(places);
         assert!(registry.has_room(user));
         assert_eq!(registry.count(), 0);

@@ -1,4 +1,4 @@
-//! Ends the attaches of allocations that are over.
+//! Ends the attaches of allocations and of sign-ins that are over.
 
 use super::model::Ending;
 use super::place;
@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::base::authz::Verb;
 use crate::base::http::Problem;
 use crate::base::work::Reconciler;
+use crate::users;
 use std::time::Duration;
 
 /// A release must close its terminals within two seconds, even if its node is away.
@@ -28,8 +29,9 @@ async fn run(app: &App) -> Result<(), Problem> {
     if watched.is_empty() {
         return Ok(());
     }
+    let sign_ins = app.terminals.open.sign_ins();
     let cx = app.system("terminals.watch");
-    let over = app
+    let (over, signed_out) = app
         .store
         .read(move |tx| {
             let mut over = Vec::new();
@@ -43,13 +45,16 @@ async fn run(app: &App) -> Result<(), Problem> {
                     over.push(*allocation);
                 }
             }
-            Ok(over)
+            Ok((over, users::ended_in(tx, &sign_ins)?))
         })
         .await?;
+    if !signed_out.is_empty() {
+        app.terminals.open.end(&Ending::SignedOut, |_, login| signed_out.contains(&login));
+    }
     if over.is_empty() {
         return Ok(());
     }
-    app.terminals.open.end(&Ending::Released, |allocation| over.contains(&allocation));
+    app.terminals.open.end(&Ending::Released, |allocation, _| over.contains(&allocation));
     let now_ms = app.clock.now_ms();
     app.store
         .ingest(move |tx| over.iter().try_for_each(|allocation| store::ended_with_allocation(tx, *allocation, now_ms)))

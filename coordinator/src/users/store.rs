@@ -6,6 +6,7 @@ use crate::base::store::{Row, Tx};
 use crate::cx::{Cx, Person, Role};
 use crate::values;
 use muster_protocol::ids::{LoginId, TenantId, UserId};
+use std::collections::BTreeSet;
 
 fn door(word: &str) -> Door {
     if word == Door::Operator.as_str() { Door::Operator } else { Door::Console }
@@ -264,6 +265,18 @@ pub(super) fn end_login(tx: &mut Tx, now_ms: i64, login: LoginId, reason: &str) 
         &values![login, now_ms, reason],
     )?;
     Ok(ended == 1)
+}
+
+/// Those of some sign-ins that have ended. One that was forgotten has.
+pub fn ended_in(tx: &mut Tx, logins: &BTreeSet<LoginId>) -> Result<Vec<LoginId>, Problem> {
+    let mut ended = Vec::new();
+    for login in logins {
+        let live = tx.opt("SELECT 1 FROM logins WHERE id = $1 AND ended_ms IS NULL", &values![*login], |_| Ok(()))?;
+        if live.is_none() {
+            ended.push(*login);
+        }
+    }
+    Ok(ended)
 }
 
 /// Opens sensitive verbs for a sign-in until a time.
