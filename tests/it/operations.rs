@@ -117,3 +117,31 @@ async fn a_node_task_that_dies_with_its_agent_is_not_begun_again() {
     let node = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
     assert_eq!(node["backlog"], json!({"count": 0, "oldest_s": null, "waiting": 0, "running": 0, "unknown": 0}));
 }
+
+/// From the request to the audit trail, the operation, and the logs of both sides.
+#[tokio::test]
+async fn one_id_finds_a_request_everywhere() {
+    let world = World::start().await;
+    let (user, operator) = (world.user().await, world.operator().await);
+    let node = world.node(0);
+    let log = |name: &str| {
+        let logs = world.ready().data_dir.parent().expect("the demo's folder").join("logs");
+        std::fs::read_to_string(logs.join(name)).unwrap_or_default()
+    };
+    let asked = [
+        (&user, "/api/v1/allocations".to_owned(), json!({"sku": "h100", "ssh_key_ids": []})),
+        (&operator, format!("/api/v1/admin/nodes/{node}/probe"), json!({})),
+    ];
+    for (api, path, body) in asked {
+        let key = fresh_key();
+        let answer = api.send(Method::POST, &path, &[("idempotency-key", &key)], Some(body.to_string())).await;
+        let id = answer.headers["x-correlation-id"].to_str().expect("text").to_owned();
+        let operation = answer.ok()["operation_id"].as_str().expect("an id").to_owned();
+        let done = ended(api, &operation).await;
+        assert_eq!((&done["state"], &done["correlation_id"]), (&json!("succeeded"), &json!(id)), "{done:#}");
+        let events = operator.get(&format!("/api/v1/admin/audit-logs?correlation_id={id}")).await.ok();
+        assert!(events["items"].as_array().is_some_and(|items| !items.is_empty()), "{path}: {events:#}");
+        assert!(log("coordinator.log").contains(&id), "{path}: the coordinator's log has no {id}");
+        eventually("the agent's log has it, too", async || log("agent-h100.log").contains(&id).then_some(())).await;
+    }
+}

@@ -237,15 +237,19 @@ impl Driver {
             Outcome::Created(info) => {
                 entry.keys = entry.spec.as_ref().and_then(|spec| spec.ssh_keys.clone());
                 entry.learn(&info);
+                let correlation_id = entry.spec.as_ref().map_or("", |spec| spec.correlation_id.as_str());
+                tracing::info!(%allocation, correlation_id, "the cell stands");
                 let (phase, epoch) = (entry.phase(), entry.report.lease_epoch);
                 self.set(allocation, phase, "").await;
                 usage::begins(&self.tools, allocation, epoch).await;
             }
             Outcome::CreateFailed { code, detail } => {
-                tracing::warn!(%allocation, code, detail, "the cell could not be built");
+                let correlation_id = entry.spec.as_ref().map_or("", |spec| spec.correlation_id.as_str());
+                tracing::warn!(%allocation, correlation_id, code, detail, "the cell could not be built");
                 entry.lost(&code, &detail);
             }
             Outcome::Ended { receipt, exit, log_sent } => {
+                tracing::info!(%allocation, clean = receipt.clean, left = receipt.leftovers.join("; "), "the cell is gone");
                 entry.socket = None;
                 entry.log_sent = log_sent;
                 entry.report.receipt_json = serde_json::to_string(&receipt).unwrap_or_default();

@@ -123,9 +123,12 @@ impl Tasks {
         let running = Running { steps: steps.clone(), done, cancel: Arc::new(cancel) };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id.clone(), running.clone());
         let (bench, registry) = (Arc::clone(&self.bench), Arc::clone(&self.running));
+        let correlation_id = offer.correlation_id.clone();
+        tracing::info!(task = offer.id, kind = offer.kind, correlation_id, "a task begins");
         self.scope.lock().unwrap_or_else(PoisonError::into_inner).spawn("node-task", async move {
             let id = offer.id.clone();
             let ended = execute(&bench, offer, steps, cancelled).await;
+            tracing::info!(task = id, code = ended.code, detail = ended.detail, correlation_id, "a task has ended");
             let Tools { journal, clock, .. } = &bench.tools;
             // With a full disk the result is still told to whoever follows; it is kept as soon as there is room.
             while let Err(error) = journal.finish_task(id.clone(), ended.clone(), clock.trusted_ms()).await {

@@ -30,7 +30,7 @@ pub enum Nodes {
     Cordon(Node),
     /// Place on it again.
     Uncordon(Node),
-    /// Place nothing new on it, and wait until it is empty.
+    /// Place nothing new on it; it is in maintenance as soon as it is empty.
     Drain(Node),
     /// Its newest tasks; with --requeue or --cancel a way out for one that does not move.
     Tasks(Tasks),
@@ -166,7 +166,8 @@ fn unit(gpu: &Value, name: &str, per: f64, unit: &str) -> String {
 async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -> Result<()> {
     let id = resolve::node(client, wanted).await?;
     let answer = client.post(&format!("/api/v1/admin/nodes/{id}/{verb}"), &json!({})).await?;
-    finish(context, client, &answer, &format!("{verb}: {id}")).await
+    let said = format!("{} is {}", text(&answer, "name"), text(&answer, "state").replace('_', " "));
+    finish(context, client, &answer, &said).await
 }
 
 /// `2 tasks, the oldest 40 s old, 1 unknown`.

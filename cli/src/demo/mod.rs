@@ -78,7 +78,13 @@ enum Switch {
 
 /// The command line of `muster demo`; the first argument is the word `demo`.
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let args = DemoArgs::parse_from(args);
+    let args = match DemoArgs::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { error::exit::CLIENT } else { error::exit::OK });
+        }
+    };
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -181,6 +181,7 @@ fn new_row(
             command: request.command.clone(),
             max_runtime_s: request.max_runtime_s,
             labels: request.labels.clone(),
+            correlation_id: cx.correlation_id.to_string(),
         },
         keys: evaluation.keys.clone(),
         end_reason: String::new(),

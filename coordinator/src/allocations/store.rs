@@ -23,6 +23,8 @@ pub struct Spec {
     pub max_runtime_s: Option<u64>,
     /// For people.
     pub labels: BTreeMap<String, String>,
+    /// Of the request that launched it.
+    pub correlation_id: String,
 }
 
 /// Who may log in by SSH: ids for people, lines for the node.

@@ -17,4 +17,5 @@ pub mod rng;
 pub mod store;
 pub mod supervise;
 pub mod watchdog;
+pub mod words;
 pub mod work;

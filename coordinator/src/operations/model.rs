@@ -1,39 +1,7 @@
 //! What an operation is: five states, ordered steps, node tasks, and the moves between them. Pure.
 
+use crate::base::words::words;
 use serde_json::Value;
-
-/// Makes an enum whose variants have words in rows and answers.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Its word in rows and answers.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-
-        impl From<$name> for crate::base::store::Value {
-            fn from(value: $name) -> Self {
-                value.word().into()
-            }
-        }
-    };
-}
 
 words! {
     /// Where an operation is. Cancelling is `running` with a time of the request.

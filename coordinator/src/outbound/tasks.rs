@@ -67,7 +67,10 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
         deadline_ms: u64::try_from(task.run_ms).unwrap_or_default(),
         attempt: task.attempt + 1,
         not_after_ms: task.not_after_ms,
+        correlation_id: task.correlation_id,
     };
+    let (node, correlation_id) = (task.node_id, &offer.correlation_id);
+    tracing::info!(task = %id, kind = offer.kind, %node, correlation_id, "a node task is offered");
     let broken =
         |error: &dyn std::fmt::Display| Problem::unavailable("node_offline", format!("The link broke: {error}."));
     let mut stream = match link.offer_task(&offer).await {

@@ -241,6 +241,7 @@ fn fact_and_task_frames() -> Vec<bytes::Bytes> {
         deadline_ms: 1000,
         attempt: 1,
         not_after_ms: 5,
+        correlation_id: text("co_x"),
     };
     let result = task::TaskResult { id: text("nt_x"), code: text("ok"), detail: text("d"), result_json: text("{}") };
     vec![

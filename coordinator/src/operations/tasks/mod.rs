@@ -57,6 +57,8 @@ pub struct NodeTask {
     pub ended_ms: Option<i64>,
     /// When an operator asked for its end.
     pub cancel_ms: Option<i64>,
+    /// Of its operation.
+    pub correlation_id: String,
 }
 
 /// What a node task is made of.
@@ -110,6 +112,7 @@ pub fn task_in(tx: &mut Tx, cx: &Cx, new: NewTask) -> Result<NodeTaskId, Problem
         started_ms: None,
         ended_ms: None,
         cancel_ms: None,
+        correlation_id: cx.correlation_id.to_string(),
     };
     store::insert(tx, &task)?;
     Ok(task.id)

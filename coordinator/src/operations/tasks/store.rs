@@ -12,7 +12,8 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT id, operation_id, step, node_id, kind, arguments, state, attempt, run_ms, not_after_ms, \
-             progress, result_code, result_detail, result, created_ms, started_ms, ended_ms, cancel_ms FROM node_tasks ",
+             progress, result_code, result_detail, result, created_ms, started_ms, ended_ms, cancel_ms, \
+             (SELECT o.correlation_id FROM operations o WHERE o.id = node_tasks.operation_id) FROM node_tasks ",
             $tail
         )
     };
@@ -38,6 +39,7 @@ fn read(row: &Row) -> Result<NodeTask, Problem> {
         started_ms: row.get(15)?,
         ended_ms: row.get(16)?,
         cancel_ms: row.get(17)?,
+        correlation_id: row.get(18)?,
     })
 }
 
