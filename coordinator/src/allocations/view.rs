@@ -69,6 +69,8 @@ pub(super) struct AllocationView {
     pub created_at: String,
     /// When it ran first.
     pub active_at: Option<String>,
+    /// Since when its node is lost, while it is degraded: its cell ran when the node was last heard.
+    pub degraded_at: Option<String>,
     /// When its end was asked for.
     pub release_at: Option<String>,
     /// When it was over.
@@ -165,6 +167,7 @@ pub(super) fn view(row: Allocation, slots: Vec<Slot>) -> AllocationView {
         receipt: row.receipt.and_then(|text| serde_json::from_str(&text).ok()),
         created_at: rfc3339(row.created_ms),
         active_at: rfc3339_opt(row.active_ms),
+        degraded_at: rfc3339_opt(row.degraded_ms),
         release_at: rfc3339_opt(row.release_ms),
         ended_at: rfc3339_opt(row.ended_ms),
         id,

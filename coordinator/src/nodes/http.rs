@@ -28,6 +28,7 @@ pub fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(drain))
         .routes(routes!(probe))
         .routes(routes!(tasks))
+        .merge(super::fuse::http::operator_routes())
 }
 
 /// Nodes, oldest first.

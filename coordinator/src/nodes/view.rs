@@ -50,6 +50,9 @@ pub struct NodeItem {
     pub agent_version: Option<String>,
     /// When it was last heard.
     pub last_seen_at: Option<String>,
+    /// Its kernel's boot id: another one after a restart, the same one after a partition; null before its
+    /// first link.
+    pub boot_id: Option<String>,
     /// Operators' labels.
     pub labels: BTreeMap<String, String>,
     /// For `If-Match`.
@@ -149,10 +152,12 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The node's facets with its live presence.
+/// The node's facets with its live presence. Nothing that a revoked node says is heard.
 #[must_use]
 pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
-    Facets { presence: app.board.of(node.id), ..node.facets }
+    let live = app.board.of(node.id).after(node.facets.presence);
+    let presence = if node.revoked_ms.is_some() { Presence::Offline } else { live };
+    Facets { presence, ..node.facets }
 }
 
 /// A node as shown now.
@@ -186,6 +191,7 @@ pub fn item_in(tx: &mut Tx, app: &App, node: &NodeRow) -> Result<NodeItem, Probl
         host: host_item(app, node.id, &node.facts, now_ms),
         agent_version: some(&node.agent_version),
         last_seen_at: rfc3339_opt(seen_ms),
+        boot_id: some(&node.boot_id),
         labels: node.labels.clone(),
         version: node.version,
         key_fingerprint: node.key_sha256.clone(),
