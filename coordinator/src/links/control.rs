@@ -20,8 +20,6 @@ use std::time::Duration;
 const HELLO: Duration = Duration::from_secs(10);
 /// How long a refused agent may take to read why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Longest name of a journal, in bytes.
-const EPOCH_MAX: usize = 64;
 /// Period of heartbeats when nothing else is sent, ms.
 const HEARTBEAT_MS: u32 = 3_000;
 /// Period of telemetry, ms.
@@ -120,9 +118,6 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
     let Some(level) = level::negotiate(hello.level_lowest, hello.level_highest) else {
         return refuse(send, close::VERSION, "agent and coordinator have no protocol level in common").await;
     };
-    if hello.journal_epoch.is_empty() || hello.journal_epoch.len() > EPOCH_MAX {
-        return Err(FrameError::Malformed(Kind::Hello).into());
-    }
     let (node, greeting) = (identity.node, Greeting::of(&hello));
     let known = greeted(app, node, greeting).await.map_err(Down::Store)?;
     if known.is_none_or(|row| row.key_sha256 != identity.key_fingerprint) {

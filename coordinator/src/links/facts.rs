@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long an agent may take to say whose log it is.
 const OPEN: Duration = Duration::from_secs(10);
+/// Longest name of a journal, in bytes.
+const EPOCH_MAX: usize = 64;
 /// Frames of facts a second, and at once.
 const PACE: (u32, u32) = (50, 1_000);
 /// Pause before an agent may send again what could not be stored.
@@ -60,7 +62,8 @@ async fn log(app: &App, link: &Link, pace: &mut Pace, mut answer: SendStream, re
     }
     let open: FactsOpen = first.decode().map_err(WireError::from)?;
     // One journal a link, the one of the hello: every name is a row.
-    if open.journal_epoch.is_empty() || open.journal_epoch != link.journal_epoch {
+    let named = (1..=EPOCH_MAX).contains(&open.journal_epoch.len());
+    if !named || open.journal_epoch != link.journal_epoch {
         return Err(WireError::from(FrameError::Malformed(Kind::FactsOpen)).into());
     }
     let (node, epoch) = (link.node, open.journal_epoch);

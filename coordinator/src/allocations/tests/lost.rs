@@ -47,8 +47,8 @@ async fn a_lost_node_degrades_its_allocations_and_its_return_heals_them() {
 
 #[tokio::test]
 async fn a_restart_that_ended_a_cell_is_told_from_a_cell_that_ended() {
-    let world = World::new().await;
     for (then, code) in [("first", "cell_ended"), ("second", "node_lost")] {
+        let world = World::new().await;
         let (node, greeting) = boot(world.node(1).await, "first");
         nodes::link::greeted(&world.app, node, greeting).await.expect("greeted").expect("known");
         let id = world.launch(world.request("h100")).await.expect("launched").allocation_ids[0];

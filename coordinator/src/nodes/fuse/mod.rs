@@ -72,6 +72,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What the last look asked for is stored.
+    pub fn stored(&mut self, blown: bool) {
+        self.was_blown = blown;
+    }
+
     /// One look. `blown` is the fuse as stored.
     pub fn look(&mut self, now_ms: i64, fleet: Fleet<'_>, blown: Option<&Blown>) -> Step {
         if std::mem::replace(&mut self.was_blown, blown.is_some()) && blown.is_none() {
@@ -135,6 +140,7 @@ mod tests {
                 Step::Blow(blown) => self.stored = Some(blown),
                 Step::Reset => self.stored = None,
             }
+            self.memory.stored(self.stored.is_some());
             self.stored.is_some()
         }
     }

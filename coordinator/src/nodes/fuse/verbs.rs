@@ -103,44 +103,40 @@ pub fn require_intact_in(tx: &mut Tx) -> Result<(), Problem> {
 
 /// Takes in a look at the fleet. True if the fuse is blown after it.
 pub(in crate::nodes) async fn settle(app: &App, fleet: Fleet<'_>, blown: Option<Blown>) -> Result<bool, Problem> {
-    let now_ms = app.clock.now_ms();
-    let step = {
-        // Every change under the lock is one call; a panic leaves no half of it.
-        let mut memory = app.board.fuse.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.look(now_ms, fleet, blown.as_ref())
-    };
+    // Every change under the lock is one call; a panic leaves no half of it.
+    let memory = || app.board.fuse.lock().unwrap_or_else(PoisonError::into_inner);
+    let step = memory().look(app.clock.now_ms(), fleet, blown.as_ref());
     let cx = app.system("nodes.presence");
-    let store = app.store.on(Lane::Upkeep);
-    match step {
+    let rows = app.store.on(Lane::Upkeep);
+    let is_blown = match step {
         Step::Same => return Ok(blown.is_some()),
         Step::Blow(next) => {
-            let news = blown.is_none();
-            let count = next.nodes.len();
-            store
-                .write(move |tx| {
-                    store::save_in(tx, &next)?;
-                    let event = Event::new("fuse.blown", TARGET).outcome(audit::Outcome::Failed).after(&next.nodes);
-                    if news { audit::record(tx, &cx, event, ()) } else { Ok(audit::unchanged(())) }
-                })
-                .await?;
+            let (news, count) = (blown.is_none(), next.nodes.len());
+            let stored = rows.write(move |tx| {
+                store::save_in(tx, &next)?;
+                let event = Event::new("fuse.blown", TARGET).outcome(audit::Outcome::Failed).after(&next.nodes);
+                if news { audit::record(tx, &cx, event, ()) } else { Ok(audit::unchanged(())) }
+            });
+            stored.await?;
             if news {
                 tracing::error!(
                     nodes = count,
-                    "many nodes were lost together: nothing is given up until the fuse is reset"
+                    "many nodes were lost together: none is given up until the fuse is reset"
                 );
             }
+            true
         }
         Step::Reset => {
-            store
-                .write(move |tx| {
-                    store::reset_in(tx)?;
-                    let event = Event::new(Verb::FuseReset.as_str(), TARGET).reason("most of its nodes are back");
-                    audit::record(tx, &cx, event, ())
-                })
-                .await?;
+            let stored = rows.write(move |tx| {
+                store::reset_in(tx)?;
+                let event = Event::new(Verb::FuseReset.as_str(), TARGET).reason("most of its nodes are back");
+                audit::record(tx, &cx, event, ())
+            });
+            stored.await?;
             tracing::warn!("most of the nodes that were lost together are back: the fuse is reset");
-            return Ok(false);
+            false
         }
-    }
-    Ok(true)
+    };
+    memory().stored(is_blown);
+    Ok(is_blown)
 }
