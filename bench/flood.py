@@ -9,7 +9,7 @@ import argparse, importlib, json, os, pathlib, statistics, sys, time
 
 os.environ.setdefault("BENCH_WORK", "/var/tmp/muster-bench")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-terminal, run = importlib.import_module("terminal"), importlib.import_module("run")
+terminal, fleet = importlib.import_module("terminal"), importlib.import_module("fleet")
 
 
 class Flood:
@@ -58,21 +58,20 @@ def main():
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--interrupts", type=int, default=100)
-    parser.add_argument("--bins")
+    parser.add_argument("--bins", default=fleet.ROOT / "target/release")
     args = parser.parse_args()
-    if args.bins:
-        run.BINS = pathlib.Path(args.bins).resolve()
-        run.MUSTER = str(run.BINS / "muster")
-    world = run.World("flood")
+    demo = fleet.Demo(args.bins, 1)
     try:
-        (noisy, _), (quiet, _) = run.launch(world), run.launch(world)
-        script = "for i in $(seq 400000); do echo \"$i step loss=0.123456 lr=3.0e-04 tokens/s=0123456 gpu0=97% ok\"; done > bulk.txt"
-        run.run(run.MUSTER, "exec", noisy, "--", "sh", "-c", script, env=world.env)
-        # The minter of tokens runs the command line, which finds its profile in the environment.
-        os.environ.update({key: world.env[key] for key in ("MUSTER_CONFIG_DIR", "PATH")})
-        noisy, quiet = [terminal.target(spec(world, allocation)) for allocation in (noisy, quiet)]
+        bearer = demo.bearer("user")
+        noisy, quiet = launch(demo, bearer), launch(demo, bearer)
+        noisy, quiet = [terminal.WsSpec(spec(demo, bearer, allocation)) for allocation in (noisy, quiet)]
         for target in (noisy, quiet):
             target.start()
+        filled = noisy.open()
+        terminal.ready(noisy, filled)
+        filled.send(b"seq -f '%.0f step loss=0.123456 lr=3.0e-04 tokens/s=0123456 gpu0=97%% ok' 400000 > bulk.txt; echo FIL''LED\r")
+        terminal.until(filled, b"FILLED", 60)
+        filled.close()
         lanes = {"muster": terminal.Lane("muster", quiet, args), "pty": terminal.Lane("pty", terminal.target("pty"), args)}
         taken = {name: {False: [], True: []} for name in lanes}
         for _ in range(args.rounds):
@@ -97,18 +96,35 @@ def main():
         print(json.dumps(dict(interrupt_ms=dict(n=len(took), median=round(statistics.median(took), 2),
             p99=round(terminal.pct(took, .99), 2), max=round(max(took), 2)))), flush=True)
     finally:
-        world.stop()
+        demo.stop()
 
 
-def spec(world, allocation):
-    """`run.spec` writes one file; two targets need two."""
-    made = pathlib.Path(run.spec(world, allocation)[3:])
-    own = made.with_name(f"{allocation}.json")
-    text = made.read_text()
-    minter = world.dir / f"mint-{allocation}"
-    (world.dir / "mint").rename(minter)
-    own.write_text(text.replace(str(world.dir / "mint"), str(minter)))
-    return f"ws:{own}"
+def launch(demo, bearer):
+    made = fleet.post(demo.url("user") + "/api/v1/allocations", {"sku": "h100", "ssh_key_ids": []}, bearer)
+    request = fleet.urllib.request.Request(demo.url("user") + f"/api/v1/allocations/{made['allocation_ids'][0]}",
+        headers={"Authorization": f"Bearer {bearer}"})
+    while True:
+        with fleet.urllib.request.urlopen(request) as answer:
+            item = json.load(answer)
+        if item["state"] == "active":
+            return item["id"]
+        time.sleep(0.05)
+
+
+def spec(demo, bearer, allocation):
+    """A target for terminal.py: its token is minted before each open, outside the timing."""
+    minter = demo.dir / f"mint-{allocation}"
+    minter.write_text(f"#!/bin/sh\nexec curl -s -X POST -H 'Content-Type: application/json' -H 'Authorization: Bearer {bearer}' "
+        f"-d '{{}}' {demo.url('user')}/api/v1/allocations/{allocation}/terminal-token "
+        "| sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/'\n")
+    minter.chmod(0o700)
+    path = demo.dir / f"{allocation}.json"
+    path.write_text(json.dumps({
+        "port": int(demo.url("user").rsplit(":", 1)[1]), "path": f"/ws/terminal/{allocation}", "hello_cmd": [str(minter)],
+        "hello": [{"text": '{"t":"auth","token":"$TOKEN","cols":80,"rows":24}'}],
+        "in": {"kind": "raw", "op": 2}, "out": {"kind": "raw", "op": 2},
+        "credit": {"every": 131072, "json": {"t": "ack", "output": "$TOTAL"}}}))
+    return str(path)
 
 
 if __name__ == "__main__":
