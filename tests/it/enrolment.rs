@@ -77,6 +77,9 @@ async fn a_machine_is_let_in_once_although_the_coordinator_dies_at_each_step() {
     let killed = world.kill_coordinator();
     assert_eq!(revoked.status, 200, "{}", revoked.text);
     world.coordinator_is_back(killed).await;
+    // Nobody has heard it since the start, and nobody will.
+    let item = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
+    assert_eq!((&item["state"], &item["presence"]), (&json!("offline"), &json!("offline")), "{item:#}");
     eventually("the agent says that it was revoked", async || {
         let log = std::fs::read_to_string(machine.state_dir.join("agent.log")).ok()?;
         log.contains("revoked").then_some(())

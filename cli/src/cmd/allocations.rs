@@ -136,6 +136,9 @@ async fn show(context: &Context, wanted: &str) -> Result<()> {
         ("created", time(&item, "created_at")),
         ("active", time(&item, "active_at")),
     ];
+    if text(&item, "degraded_at") != "-" {
+        facts.push(("node lost", time(&item, "degraded_at")));
+    }
     for (name, path) in [("exit code", "exit_code"), ("ssh", "ssh.command"), ("host key", "ssh.host_key")] {
         if text(&item, path) != "-" {
             facts.push((name, text(&item, path)));

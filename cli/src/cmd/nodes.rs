@@ -10,6 +10,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+const FUSE: &str = "/api/v1/admin/fuse";
 /// How many of a node's tasks are looked through for the one of a probe.
 const RECENT_TASKS: usize = 50;
 
@@ -34,6 +35,10 @@ pub enum Nodes {
     Drain(Node),
     /// Its newest tasks; with --requeue or --cancel a way out for one that does not move.
     Tasks(Tasks),
+    /// The fuse against mass failure: while it is blown, no lost node is given up.
+    Fuse,
+    /// Reset a blown fuse: the cause is known, and what is gone may be treated as gone.
+    ResetFuse(ResetFuse),
 }
 
 /// Which tasks, and what to do with one.
@@ -56,6 +61,14 @@ pub struct Node {
     node: String,
 }
 
+/// Why.
+#[derive(Debug, Args)]
+pub struct ResetFuse {
+    /// For the audit trail.
+    #[arg(long)]
+    reason: String,
+}
+
 pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
     let mut client = context.staff()?;
     match command {
@@ -67,6 +80,14 @@ pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
         Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
         Nodes::Drain(args) => act(context, &mut client, &args.node, "drain").await,
         Nodes::Tasks(args) => tasks(context, &mut client, &args).await,
+        Nodes::Fuse => {
+            let fuse = client.get(FUSE).await?;
+            shown_fuse(context, &fuse)
+        }
+        Nodes::ResetFuse(args) => {
+            let fuse = client.post(&format!("{FUSE}/reset"), &json!({ "reason": args.reason })).await?;
+            shown_fuse(context, &fuse)
+        }
         Nodes::Probe(args) => probe(context, &mut client, &args.node).await,
     }
 }
@@ -130,6 +151,7 @@ async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()
         fact("gpu_state"),
         fact("agent_version"),
         ("last_seen_at", time(&node, "last_seen_at")),
+        fact("boot_id"),
         ("labels", text(&node, "labels")),
         ("backlog", backlog(&node["backlog"])),
     ])?;
@@ -161,6 +183,22 @@ async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()
 /// What was not measured is `-`, never zero.
 fn unit(gpu: &Value, name: &str, per: f64, unit: &str) -> String {
     gpu[name].as_f64().map_or_else(|| "-".into(), |value| format!("{:.0} {unit}", value / per))
+}
+
+fn shown_fuse(context: &Context, fuse: &Value) -> Result<()> {
+    if context.json {
+        return output::json(fuse);
+    }
+    let ids = |name: &str| match fuse[name].as_array().map(Vec::as_slice) {
+        None | Some([]) => "-".to_owned(),
+        Some(ids) => ids.iter().map(output::show).collect::<Vec<_>>().join(" "),
+    };
+    output::facts(&[
+        ("fuse", text(fuse, "state")),
+        ("blown", time(fuse, "blown_at")),
+        ("lost together", ids("nodes")),
+        ("still missing", ids("missing")),
+    ])
 }
 
 async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -> Result<()> {

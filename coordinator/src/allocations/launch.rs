@@ -191,6 +191,8 @@ fn new_row(
         log_complete: false,
         created_ms: cx.now_ms,
         active_ms: None,
+        degraded_ms: None,
+        boot_id: String::new(),
         release_ms: None,
         ended_ms: None,
         used_ms: None,

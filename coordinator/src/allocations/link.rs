@@ -3,7 +3,7 @@
 
 use super::cells;
 use super::effects::{apply_in, receipt_in, wake};
-use super::model::{CELL_ENDED, Event, Failure, Wish};
+use super::model::{CELL_ENDED, Event, Failure, NODE_LOST, Wish};
 use super::progress;
 use super::release::adopt_in;
 use super::store::{self, Allocation, Said};
@@ -12,6 +12,7 @@ use crate::audit;
 use crate::base::http::Problem;
 use crate::base::store::{Lane, Tx};
 use crate::cx::Cx;
+use crate::nodes;
 use muster_protocol::facts::{CellLog, Usage};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE, CELLS_PER_NODE};
@@ -209,6 +210,7 @@ fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Res
         told = true;
     }
     for event in events(row, cell) {
+        let event = over_a_reboot_in(tx, row, event)?;
         told &= !apply_in(tx, cx, row, &event)?;
         adopt_in(tx, cx, row)?;
     }
@@ -219,6 +221,18 @@ fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Res
         Some(receipt) => receipt_in(tx, cx, row, &receipt),
         None => Ok(()),
     }
+}
+
+/// A cell that ended because its node restarted did not end by itself.
+fn over_a_reboot_in(tx: &mut Tx, row: &Allocation, event: Event) -> Result<Event, Problem> {
+    let Event::Broken(failure) = event else { return Ok(event) };
+    let rebooted = failure.code == CELL_ENDED && !row.boot_id.is_empty() && {
+        let boot_id = nodes::store::get_in(tx, row.node_id)?.boot_id;
+        !boot_id.is_empty() && boot_id != row.boot_id
+    };
+    let lost =
+        || Failure { code: NODE_LOST.to_owned(), detail: "Its node restarted, which ended its cell.".to_owned() };
+    Ok(Event::Broken(if rebooted { lost() } else { failure }))
 }
 
 /// The receipt of a cell that is over.

@@ -98,6 +98,8 @@ pub enum Event {
     ReleaseTooLate,
     /// The node has not been heard for long.
     NodeLost,
+    /// It has been lost for longer than the operators' policy waits.
+    LostForGood,
     /// An operator says that the node will not come back: no proof will come.
     Abandon,
 }
@@ -159,6 +161,11 @@ impl Lease {
             }),
             Event::ReleaseTooLate if self.state == State::Releasing => next.state = State::ReleaseFailed,
             Event::NodeLost if self.state == State::Active => next.state = State::Degraded,
+            // Its tombstone stays: should the node come back, the cell ends, and its receipt frees the slots.
+            Event::LostForGood if self.state == State::Degraded => next.fail(Failure {
+                code: NODE_LOST.to_owned(),
+                detail: "Its node has been lost for longer than the operators wait.".to_owned(),
+            }),
             Event::Abandon if self.wish == Wish::Gone => return Err(Refused(self.state)),
             Event::Abandon => {
                 match self.state {
@@ -226,6 +233,7 @@ mod tests {
             Just(Event::TooLate),
             Just(Event::ReleaseTooLate),
             Just(Event::NodeLost),
+            Just(Event::LostForGood),
             Just(Event::Abandon),
         ]
     }

@@ -79,6 +79,8 @@ pub struct AllocationView {
     pub created_at: String,
     /// When it ran first.
     pub active_at: Option<String>,
+    /// Since when its node is lost, while it is degraded: its cell ran when the node was last heard.
+    pub degraded_at: Option<String>,
     /// When its end was asked for.
     pub release_at: Option<String>,
     /// When it was over.
@@ -220,6 +222,7 @@ fn view(row: Allocation, slots: Vec<Slot>, around: Around) -> AllocationView {
         receipt: row.receipt.and_then(|text| serde_json::from_str(&text).ok()),
         created_at: rfc3339(row.created_ms),
         active_at: rfc3339_opt(row.active_ms),
+        degraded_at: rfc3339_opt(row.degraded_ms),
         release_at: rfc3339_opt(row.release_ms),
         ended_at: rfc3339_opt(row.ended_ms),
         used_ms: row.used_ms,

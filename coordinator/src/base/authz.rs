@@ -145,6 +145,8 @@ verbs! {
     NodesRevoke                = "nodes.revoke":                NONE,      OPS;
     NodesReEnroll              = "nodes.re_enroll":             NONE,      OPS;
     NodesRemove                = "nodes.remove":                NONE,      OPS;
+    FuseShow                   = "fuse.show":                   NONE,      STAFF;
+    FuseReset                  = "fuse.reset":                  NONE,      OPS;
     NodesTasks                 = "nodes.tasks":                 NONE,      STAFF;
     NodesActivity              = "nodes.activity":              NONE,      STAFF;
     TokensCreate               = "tokens.create":               NONE,      OPS;

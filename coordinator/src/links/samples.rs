@@ -24,8 +24,7 @@ const MEAN_AGE_MAX_MS: i64 = 15 * 60_000;
 pub(super) async fn take(app: App, link: Arc<Link>) {
     let mut pace = Pace::new(PACE.0, PACE.1);
     while let Ok(stream) = link.connection.accept_uni().await {
-        link.seen.touch();
-        let mut reader = FrameReader::new(stream);
+        let mut reader = FrameReader::heard_by(stream, Arc::clone(&link.seen));
         let batch = tokio::time::timeout(BATCH, read(&app, &link, &mut reader, &mut pace)).await;
         match batch {
             Ok(Ok(())) => {}

@@ -32,6 +32,7 @@ pub fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(tasks_of))
         .routes(routes!(requeue))
         .routes(routes!(cancel))
+        .merge(super::fuse::http::operator_routes())
 }
 
 /// Nodes, oldest first.

@@ -87,6 +87,15 @@ pub fn presence(now: i64, started: i64, last_frame: Option<i64>) -> Presence {
     }
 }
 
+impl Presence {
+    /// What is shown of a node whose presence was settled as `settled` before: one that was offline stays so
+    /// until it is heard, whoever restarts meanwhile.
+    #[must_use]
+    pub fn after(self, settled: Self) -> Self {
+        if self == Self::Unknown && settled == Self::Offline { Self::Offline } else { self }
+    }
+}
+
 /// The four facets together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facets {

@@ -207,11 +207,13 @@ pub fn admitted_in(tx: &mut Tx) -> Result<Vec<NodeRow>, Problem> {
 /// Most nodes of one fleet that are read at once.
 pub const ALL_MAX: usize = 100_000;
 
-/// Id and settled presence of every node in service.
+/// Id and settled presence of every node in service that may be heard.
 pub fn presences_in(tx: &mut Tx) -> Result<Vec<(NodeId, Presence)>, Problem> {
-    tx.all("SELECT id, presence FROM nodes WHERE lifecycle = 'in_service' ORDER BY id LIMIT 100000", &[], |row| {
-        Ok((row.get(0)?, row.parse(1)?))
-    })
+    tx.all(
+        "SELECT id, presence FROM nodes WHERE lifecycle = 'in_service' AND revoked_ms IS NULL ORDER BY id LIMIT 100000",
+        &[],
+        |row| Ok((row.get(0)?, row.parse(1)?)),
+    )
 }
 
 /// Other nodes that say they are the same machine.

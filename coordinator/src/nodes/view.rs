@@ -59,6 +59,9 @@ pub struct NodeItem {
     pub backlog: BacklogItem,
     /// When it was last heard.
     pub last_seen_at: Option<String>,
+    /// Its kernel's boot id: another one after a restart, the same one after a partition; null before its
+    /// first link.
+    pub boot_id: Option<String>,
     /// Operators' labels.
     pub labels: BTreeMap<String, String>,
     /// For `If-Match`.
@@ -171,10 +174,12 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The node's facets with its live presence.
+/// The node's facets with its live presence. Nothing that a revoked node says is heard.
 #[must_use]
 pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
-    Facets { presence: app.board.of(node.id), ..node.facets }
+    let live = app.board.of(node.id).after(node.facets.presence);
+    let presence = if node.revoked_ms.is_some() { Presence::Offline } else { live };
+    Facets { presence, ..node.facets }
 }
 
 /// A node as shown now to who asks.
@@ -213,6 +218,7 @@ pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeIt
         conditions: conditions(app, node.id, now_ms),
         backlog: tasks::backlog_in(tx, node.id, now_ms)?,
         last_seen_at: rfc3339_opt(seen_ms),
+        boot_id: some(&node.boot_id),
         labels: node.labels.clone(),
         version: node.version,
         key_fingerprint: node.key_sha256.clone(),

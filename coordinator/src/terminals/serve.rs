@@ -1,6 +1,7 @@
 //! One WebSocket from its handshake to its end.
 
 use super::model::{Auth, Ending, Say, command_fault};
+use super::offsets::believable;
 use super::pipe::{Outcome, Pipe};
 use super::registry::Place;
 use super::socket::{Accepted, Socket, authenticate, finish};
@@ -165,6 +166,9 @@ impl Visit {
     ) -> (Option<SessionId>, Outcome) {
         match self.attach(auth, command, tty).await {
             Err(ending) => (None, Outcome::refused(ending)),
+            Ok((id, _, attached)) if !believable(attached.offset) || !believable(attached.input_offset) => {
+                (Some(id), Outcome::refused(Ending::Internal))
+            }
             Ok((id, stream, attached)) => {
                 if let Err(ending) = greet(socket, &attached).await {
                     return (Some(id), Outcome::refused(ending));

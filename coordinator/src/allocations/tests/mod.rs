@@ -1,6 +1,7 @@
 //! A world for trying allocations: a real database, nodes that speak through the gate from agents.
 
 mod flows;
+mod lost;
 #[path = "store.rs"]
 mod rows;
 
