@@ -116,7 +116,8 @@ await browse(async (page, { step, world }) => {
   step("released");
 
   await page.getByRole("button", { name: "Sign out" }).click();
-  await page.waitForURL(/auth\/login/);
+  await page.waitForURL(/auth\/login$/, { waitUntil: "load" });
+  await page.getByLabel("Username").waitFor();
   await page.goBack();
   await page.getByLabel("Username").waitFor();
   step("signed out, and nothing is left to go back to");

@@ -43,6 +43,7 @@ async fn a_project_is_made_once_and_takes_launches() {
     user.post("/api/v1/projects", json!({"name": ""})).await.refused(422, "validation_failed");
     assert_eq!(stranger.post("/api/v1/projects", json!({"name": "research"})).await.status, 201, "another tenant's");
     world.crash().await;
+    let _ = muster_tests::flow::online(&world.operator().await, &world.node(0)).await;
     let project = made.body["id"].as_str().expect("an id");
     assert_eq!(made.body["is_default"], false);
     let body = json!({"sku": "h100", "name": "inside", "project_id": project});

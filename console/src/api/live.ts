@@ -29,8 +29,7 @@ const OF_STAFF: Record<string, string[]> = {
 
 /** Which topics of the stream an address depends on. */
 export function topicsOf(path: string): readonly string[] {
-  const staff = path.startsWith("/api/v1/admin/");
-  const noun = path.slice(staff ? "/api/v1/admin/".length : "/api/v1/".length).split(/[/?]/)[0] ?? "";
+  const [, staff, noun = ""] = /^\/api\/v1\/(admin\/)?([^/?]*)/.exec(path) ?? [];
   return (staff ? OF_STAFF : OF_USERS)[noun] ?? [];
 }
 

@@ -1,6 +1,6 @@
 // Who is signed in: one query that the whole shell hangs on.
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { ask, setCsrf } from "./http";
+import { ask, setCsrf, whenSignedOut } from "./http";
 import type { Me } from "./types";
 
 export const meQuery = queryOptions({
@@ -29,13 +29,13 @@ export function useSignIn() {
 }
 
 export function useSignOut() {
-  const client = useQueryClient();
   return useMutation({
+    // Whoever leaves need not be asked to sign in again for what the page still asks.
+    onMutate: () => whenSignedOut(() => {}),
     mutationFn: () => ask("/api/v1/auth/logout", { method: "POST", body: {} }),
     // Whatever the door said, nothing of the session stays in this tab.
     onSettled: () => {
       setCsrf(undefined);
-      client.clear();
       window.location.assign("/auth/login");
     },
   });
