@@ -6,22 +6,29 @@ SHELL := /bin/bash
 CARGO ?= cargo
 GPU ?= sim
 DEMO_FLAGS ?=
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test build bench golden pictures deb clean prepare prepare-test
+.PHONY: demo test soak build bench golden pictures deb clean prepare prepare-test
 
 demo: prepare pages ## Coordinator, three simulated GPU nodes, an operator and a user; Ctrl-C stops all
 	$(CARGO) build --locked
-	exec target/debug/muster demo --gpu $(GPU) $(DEMO_FLAGS)
+	exec $(TARGET)/debug/muster demo --gpu $(GPU) $(DEMO_FLAGS)
 
 test: prepare-test pages ## Everything a fresh machine can run (needs root)
 	.ci/test
 
+soak: prepare-test ## 1,000 rounds of launch, terminal, something dies, recover, release (ROUNDS=, SEED=)
+	$(CARGO) build --locked --workspace
+	MUSTER_SOAK_ROUNDS=$(or $(ROUNDS),1000) $(if $(SEED),MUSTER_SOAK_SEED=$(SEED)) \
+		$(CARGO) nextest run --locked -p muster-tests --no-capture -E 'test(soak)'
+
 build: prepare pages ## Release binaries in target/release
 	$(CARGO) build --locked --release
 
-bench: prepare-test ## Figures beside real peers, into bench/RESULTS.md
+bench: prepare-test pages ## Figures beside real peers, into bench/RESULTS.md
 	$(CARGO) build --locked --release
+	$(CARGO) build --locked --release -p muster-pki --example handshakes
 	bench/run
 
 golden: prepare ## Renews the golden files after a wanted change

@@ -1,116 +1,44 @@
 #!/usr/bin/env python3
-"""Runs the first benchmarks against a release `muster demo` over TLS and writes bench/RESULTS.md.
+"""Runs the benchmarks against a release `muster demo` over TLS and writes bench/RESULTS.md.
 
 Every figure stands beside a peer of the same run: ratios are what counts, since machines drift.
-"""
-import datetime, json, os, pathlib, platform, re, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
+Usage: bench/run.py [quick] [PART...]   (parts: rest acts echo bulk open idle loaded; all without)"""
+import concurrent.futures, json, os, pathlib, statistics, subprocess, sys, threading, time
+import report
+from peers import Telemetry, WarmSsh
+from world import BINS, MUSTER, ROOT, WORK, World, at_rest, memory, run
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BINS = ROOT / "target/release"
-WORK = pathlib.Path(os.environ["BENCH_WORK"])
 QUICK = "quick" in sys.argv[1:]
-MUSTER = str(BINS / "muster")
-
-
-def run(*command, **more):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
-
-
-class World:
-    """A demo with one simulated node, and a signed-in user of it."""
-
-    def __init__(self, name, nodes=1, tls=True):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"muster-bench-{name}-"))
-        self.env = dict(os.environ, MUSTER_CONFIG_DIR=str(self.dir / "profile"), PATH=f"{BINS}:{os.environ['PATH']}")
-        ready = self.dir / "ready.json"
-        command = [MUSTER, "demo", "--dir", str(self.dir / "demo"), "--nodes", str(nodes), "--ready-file", str(ready)]
-        for door in ("console", "operator", "quic"):
-            command += [f"--{door}", "127.0.0.1:0"]
-        began = time.monotonic()
-        log = open(self.dir / "demo.log", "w")
-        self.process = subprocess.Popen(command + (["--tls"] if tls else []), stdout=log, stderr=log)
-        while not ready.exists():
-            if self.process.poll() is not None or time.monotonic() - began > 120:
-                raise SystemExit((self.dir / "demo.log").read_text())
-            time.sleep(0.02)
-        self.up_s = time.monotonic() - began
-        self.ready = json.loads(ready.read_text())
-        user, url = self.ready["user"], self.ready["console_url"]
-        ca = ["--ca", self.ready["ca_file"]] if tls else []
-        self.muster("login", "--url", url, *ca, "--username", user["username"], "--password-stdin", input=user["password"])
-
-    def muster(self, *arguments, **more):
-        return run(MUSTER, *arguments, env=self.env, **more)
-
-    def pids(self):
-        """Coordinator, both halves of the agents, and the first processes of cells."""
-        pids = self.ready["pids"]
-        own = [pids["coordinator"]] + [pid for agent in pids["agents"] for pid in (agent["pid"], agent["root_pid"]) if pid]
-        return own + cells()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-
-def cells():
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-        except OSError:
-            continue
-        if len(words) > 1 and words[0].endswith(b"muster-agent") and words[1] == b"cell":
-            found.append(int(entry.name))
-    return found
-
-
-def memory(pid):
-    """(RSS, PSS) in MiB."""
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return tuple(int(re.search(rf"^{name}:\s+(\d+)", text, re.M)[1]) / 1024 for name in ("Rss", "Pss"))
-
-
-def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rest(pids, seconds):
-    """CPU in percent of one core, and memory, of processes that are left alone."""
-    before = sum(map(cpu_s, pids))
-    time.sleep(seconds)
-    used = sum(map(cpu_s, pids)) - before
-    rss, pss = (sum(memory(pid)[at] for pid in pids) for at in (0, 1))
-    return {"cpu_percent": round(100 * used / seconds, 2), "rss_mib": round(rss, 1), "pss_mib": round(pss, 1)}
+PARTS = [word for word in sys.argv[1:] if word != "quick"]
+ROWS = 10_000
+TARGETS = ["tcp", "pty", "socat-tls", "ssh", "ssh-jump", "sshx"]
 
 
 def spec(world, allocation):
-    """Our target for terminal.py: its token is minted before each open, outside the timing."""
+    """Our target for terminal.py: /bin/sh as everywhere; its token is minted before each open, outside the timing."""
     minter = world.dir / "mint"
     minter.write_text(
         f"#!/bin/sh\nexec curl -s --cacert {world.ready['ca_file']} -X POST -H 'Content-Type: application/json' "
-        f"-H \"Authorization: Bearer $({MUSTER} token)\" -d '{{}}' "
+        f"-H \"Authorization: Bearer $({MUSTER} token)\" -d '{{\"command\":[\"/bin/sh\"]}}' "
         f"{world.ready['console_url']}/api/v1/allocations/{allocation}/terminal-token | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/'\n")
     minter.chmod(0o755)
-    port = int(world.ready["console_url"].rsplit(":", 1)[1])
-    path = world.dir / "ours.json"
     pidfiles = []
-    for number, pid in enumerate(world.pids()):
+    for number, pid in enumerate(world.measured()):
         pidfiles.append(str(world.dir / f"pid{number}"))
         pathlib.Path(pidfiles[-1]).write_text(str(pid))
+    path = world.dir / "ours.json"
     path.write_text(json.dumps({
-        "port": port, "tls": True, "path": f"/ws/terminal/{allocation}", "pidfiles": pidfiles,
-        "hello_cmd": [str(minter)], "hello": [{"text": '{"t":"auth","token":"$TOKEN","cols":80,"rows":24}'}],
+        "port": int(world.ready["console_url"].rsplit(":", 1)[1]), "tls": True, "path": f"/ws/terminal/{allocation}",
+        "pidfiles": pidfiles, "hello_cmd": [str(minter)],
+        "hello": [{"text": '{"t":"auth","token":"$TOKEN","cols":80,"rows":24}'}],
         "file": "bulk.txt", "in": {"kind": "raw", "op": 2}, "out": {"kind": "raw", "op": 2},
         "credit": {"every": 131072, "json": {"t": "ack", "output": "$TOTAL"}}}))
-    return f"ws:{path}"
+    return path
 
 
-def terminal(world, mode, targets, *more):
+def terminal(world, mode, targets, *more, **pipe):
     command = [sys.executable, str(ROOT / "bench/terminal.py"), mode, *targets, *more]
-    out = subprocess.run(command, capture_output=True, text=True, env=world.env).stdout
+    out = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=world.env, **pipe).stdout
     rows = {}
     for line in out.splitlines():
         row = json.loads(line)
@@ -119,167 +47,155 @@ def terminal(world, mode, targets, *more):
     return rows
 
 
-def launch(world, *more):
-    began = time.monotonic()
-    out = world.muster("launch", "--sku", "h100", "--no-ssh", "--wait", "--json", *more)
-    took = time.monotonic() - began
-    return re.search(r"al_[0-9a-z]{26}", out)[0], took
-
-
-def times(count, act):
-    taken = []
+def timed(acts, count):
+    """Single acts in turn, each `count` times: median, p99 and number, in ms."""
+    taken = {name: [] for name in acts}
     for _ in range(count):
+        for name, act in acts.items():
+            began = time.monotonic()
+            act()
+            taken[name].append((time.monotonic() - began) * 1e3)
+    return {name: {"median_ms": round(statistics.median(all_), 1), "p99_ms": round(sorted(all_)[int(len(all_) * 0.99)], 1),
+                   "n": count} for name, all_ in taken.items()}
+
+
+def prompt(world):
+    """From nothing to a prompt in a new allocation, in seconds: launch, token, open, first output."""
+    import terminal as t
+    began = time.monotonic()
+    allocation, _ = world.launch("h100")
+    os.environ.update(MUSTER_CONFIG_DIR=world.env["MUSTER_CONFIG_DIR"])
+    target = t.WsSpec(str(spec(world, allocation)))
+    connection = target.open()
+    connection.send(b"echo REA''DY\r")
+    t.until(connection, b"READY", 15)
+    took = time.monotonic() - began
+    connection.close()
+    world.muster("release", allocation)
+    return took
+
+
+def cold_start(world):
+    """The coordinator alone, on the data of the demo that has stopped: seconds until it is ready."""
+    seconds = []
+    data = pathlib.Path(world.ready["data_dir"])
+    for _ in range(5):
+        ready = world.dir / "start.json"
+        ready.unlink(missing_ok=True)
+        command = [str(BINS / "muster-coordinator"), "serve", "--data-dir", str(data), "--ready-file", str(ready)]
+        for door in ("console", "operator", "quic"):
+            command += [f"--{door}", "127.0.0.1:0"]
         began = time.monotonic()
-        act()
-        taken.append((time.monotonic() - began) * 1e3)
-    return {"median_ms": round(statistics.median(taken), 1), "p99_ms": round(sorted(taken)[int(len(taken) * 0.99)], 1), "n": count}
-
-
-def ssh_mux():
-    """`ssh node true` over a warm master connection to an sshd of its own."""
-    keys = WORK / "ssh"
-    config = keys / "sshd_7122.conf"
-    config.write_text(f"Port 7122\nListenAddress 127.0.0.1\nHostKey {keys}/host\nAuthorizedKeysFile {keys}/authorized_keys\n"
-                      "UsePAM no\nStrictModes no\nPidFile none\nPermitRootLogin yes\n")
-    daemon = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config)], stderr=subprocess.DEVNULL)
-    base = ["ssh", "-F", "none", "-i", str(keys / "id"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-            "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ControlPath=/tmp/muster-bench-mux", "-p", "7122", "musterbench@127.0.0.1"]
-    time.sleep(0.5)
-    master = subprocess.Popen([*base[:1], "-M", "-N", *base[1:]])
-    time.sleep(1)
-    try:
-        return times(20 if QUICK else 60, lambda: run(*base, "true"))
-    finally:
-        master.terminate()
-        daemon.terminate()
-
-
-def peer(command, port=None):
-    """A telemetry agent at rest, scraped once a second if it has a port."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    stop = threading.Event()
-
-    def scrape():
-        while not stop.wait(1):
-            subprocess.run(["curl", "-s", "-o", "/dev/null", f"http://127.0.0.1:{port}/metrics"], check=False)
-
-    if port:
-        threading.Thread(target=scrape, daemon=True).start()
-    time.sleep(4)
-    try:
-        return rest([process.pid], 20 if QUICK else 60)
-    finally:
-        stop.set()
+        process = subprocess.Popen([*command, "--tls"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not ready.exists() and process.poll() is None:
+            time.sleep(0.001)
+        seconds.append(time.monotonic() - began)
         process.terminate()
         process.wait()
+    return {"median_s": round(statistics.median(seconds), 3), "max_s": round(max(seconds), 3), "n": len(seconds)}
 
 
-def collectd():
-    base = WORK / "collectd"
-    base.mkdir(exist_ok=True)
-    plugins = "".join(f"LoadPlugin {name}\n" for name in "cpu memory load df disk interface processes uptime swap network".split())
-    (base / "c.conf").write_text(f'Interval 1\nBaseDir "{base}"\nPIDFile "{base}/pid"\nPluginDir "/usr/lib/collectd"\n'
-                                 f'TypesDB "/usr/share/collectd/types.db"\nHostname "n"\n{plugins}'
-                                 '<Plugin network>\n Server "127.0.0.1" "7103"\n</Plugin>\n')
-    return peer(["/usr/sbin/collectd", "-f", "-C", str(base / "c.conf")])
+def rest(world, results):
+    plain = world.node_without_gpus()
+    agent = world.pids["agents"][0]
+    both = [agent["pid"], agent["root_pid"]]
+    with Telemetry() as peers:
+        time.sleep(8)
+        results.update(at_rest({
+            "coordinator, two idle nodes": [world.pids["coordinator"]],
+            "agent with 8 GPUs, both halves": both, "agent with 8 GPUs, network half": both[:1],
+            "agent without GPUs, both halves": plain, "agent without GPUs, network half": plain[:1], **peers.groups(),
+        }, 20 if QUICK else 60))
+
+
+def acts(world, results):
+    results["ready → prompt in a new allocation"] = {"s": round(prompt(world), 2)}
+    times = []
+    for _ in range(5 if QUICK else 20):
+        allocation, took = world.launch("h100")
+        times.append(took * 1e3)
+        world.muster("release", allocation)
+    results["launch → active (`muster launch --wait`)"] = {
+        "median_ms": round(statistics.median(times), 1), "max_ms": round(max(times), 1), "n": len(times)}
+    allocation, _ = world.launch("h100")
+    time.sleep(6)
+    rss, pss = memory(world.cells())
+    results["`muster-agent cell`, no session"] = {"rss_mib": round(rss, 2), "pss_mib": round(pss, 2)}
+    with WarmSsh() as ssh:
+        results.update(timed({
+            "`muster exec AL -- true`": lambda: world.muster("exec", allocation, "--", "true"),
+            "`ssh node true`, warm master": ssh.true,
+            "`muster --version`: start of the process": lambda: run(MUSTER, "--version"),
+        }, 20 if QUICK else 100))
+    world.muster("release", allocation)
+
+
+def fill(world):
+    """Makes a list of 10,000 rows through the API."""
+    lanes = [world.door("operator") for _ in range(8)]
+
+    def make(lane):
+        door, headers = lanes[lane]
+        for number in range(ROWS // 8):
+            door.request("POST", "/api/v1/admin/bootstrap-tokens", '{"ttl_s": 900}', {**headers, "Idempotency-Key": f"{lane}-{number}"})
+            answer = door.getresponse()
+            if answer.read() and answer.status not in (200, 201):
+                raise SystemExit(f"a row was not made: {answer.status}")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(8)))
+
+
+def loaded(world, ours):
+    fill(world)
+    host, port = world.ready["operator_url"].split("//")[1].split(":")
+    here, ca = ROOT / "bench", world.ready["ca_file"]
+    loads = [
+        f"lists=exec python3 {here}/loads.py lists {host} {port} {ca} /api/v1/admin/bootstrap-tokens",
+        f"handshakes=exec {BINS}/examples/handshakes {world.ready['quic_addr']} {ca}",
+        f"flood=exec python3 {here}/loads.py flood {ours[3:]}",
+    ]
+    few = ["--n", "300", "--rounds", "3"] if QUICK else ["--n", "2000", "--rounds", "4"]
+    more = [word for load in loads for word in ("--load", load)]
+    return terminal(world, "loaded", [ours], *few, *more, input=world.muster("token", "--operator"))
 
 
 def main():
-    results = {}
-    world = World("spine")
-    results["demo ready (new data)"] = {"s": round(world.up_s, 2)}
-    pids = world.ready["pids"]
-    time.sleep(5)
-    seconds = 20 if QUICK else 60
-    results["coordinator, one idle node"] = rest([pids["coordinator"]], seconds)
-    agent = pids["agents"][0]
-    results["agent, 8 GPUs at 1 Hz (network half)"] = rest([agent["pid"]], seconds)
-    results["agent, 8 GPUs at 1 Hz (both halves)"] = rest([agent["pid"], agent["root_pid"]], seconds)
-    results["prometheus-node-exporter, scraped at 1 Hz"] = peer(
-        ["prometheus-node-exporter", "--web.listen-address=127.0.0.1:7101"], 7101)
-    results["collectd, 10 plugins at 1 Hz"] = collectd()
-    launches = []
-    for _ in range(5 if QUICK else 20):
-        allocation, took = launch(world)
-        launches.append(took * 1e3)
-        world.muster("release", allocation)
-    results["launch → active (`muster launch --wait`)"] = {
-        "median_ms": round(statistics.median(launches), 1), "max_ms": round(max(launches), 1), "n": len(launches)}
-    allocation, _ = launch(world)
-    with open(WORK / "bulk.txt") as file:
-        run(MUSTER, "exec", allocation, "--", "sh", "-c", "cat > bulk.txt", env=world.env, stdin=file)
-    ours = spec(world, allocation)
-    few = ["--n", "300", "--rounds", "5"] if QUICK else ["--n", "1000", "--rounds", "10"]
-    targets = ["tcp", "pty", "socat-tls", "ssh", "ssh-jump", "sshx", ours]
-    echo = terminal(world, "echo", targets, *few)
-    back = terminal(world, "echo", targets, *few, "--gap-ms", "0")
-    bulk = terminal(world, "bulk", ["pty", "ssh", "ssh-jump", "sshx", ours], "--runs", "2" if QUICK else "3", "--most", "60")
-    opened = terminal(world, "open", ["ssh", "ssh-jump", "sshx", ours], "--n", "10" if QUICK else "20")
-    idle = terminal(world, "idle", ["sshx", ours], "--sessions", "60")
-    results["`muster exec AL -- true`"] = times(20 if QUICK else 60, lambda: world.muster("exec", allocation, "--", "true"))
-    results["`ssh node true`, warm master"] = ssh_mux()
-    world.stop()
-    write(results, echo, back, bulk, opened, idle)
-
-
-def table(rows, columns):
-    lines = ["| target | " + " | ".join(label for label, _ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name, row in rows.items():
-        cells_ = [row.get("error", "")[:60] if key == columns[0][1] and "error" in row else str(row.get(key, "")) for _, key in columns]
-        lines.append(f"| {name} | " + " | ".join(cells_) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def ratio(rows, key, other):
+    world = World()
+    tables, results = {}, {"demo ready, new data": {"s": round(world.up_s, 2)}}
+    wanted = lambda part: not PARTS or part in PARTS
     try:
-        return f"{rows['muster'][key] / rows[other][key]:.2f}"
-    except (KeyError, ZeroDivisionError):
-        return "not had"
-
-
-def write(results, echo, back, bulk, opened, idle):
-    cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    text = f"""# Results
-
-Machine: {os.cpu_count()} × {cpu}, {platform.system()} {platform.release()}. Made {when} by `bench/run.py{' quick' if QUICK else ''}`.
-Loopback only; release build; TLS on the door, mutual TLS on the link; everything of one table ran interleaved.
-Ratios count: absolute figures move by a third from run to run on a shared machine.
-
-## Ratios
-
-| goal | ours / peer |
-|---|---|
-| echo at 2 ms pace / ssh through a jump host (≤ 1.1) | {ratio(echo, 'median_us', 'ssh-jump')} |
-| echo at 2 ms pace / sshx (≤ 0.55) | {ratio(echo, 'median_us', 'sshx')} |
-| echo back to back / sshx (≤ 0.5) | {ratio(back, 'median_us', 'sshx')} |
-| bulk / local PTY (≥ 0.9) | {ratio(bulk, 'MBps', 'pty')} |
-| bulk / sshx (≥ 1.5) | {ratio(bulk, 'MBps', 'sshx')} |
-| open to first output / sshx (≤ 1.0) | {ratio(opened, 'open_to_first_output_ms_median', 'sshx')} |
-| memory a session / sshx (≤ 0.3) | {ratio(idle, 'pss_MB_per_session', 'sshx')} |
-
-## Echo of a key, 2 ms pace
-
-{table(echo, [('median µs', 'median_us'), ('p90', 'p90_us'), ('p99', 'p99_us'), ('n', 'n')])}
-## Echo of a key, back to back
-
-{table(back, [('median µs', 'median_us'), ('p90', 'p90_us'), ('p99', 'p99_us'), ('n', 'n')])}
-## Bulk: `cat` of 100 MB
-
-{table(bulk, [('MB/s', 'MBps'), ('spread', 'spread'), ('path CPU s', 'path_cpu_s'), ('bytes skipped', 'bytes_skipped'), ('failed', 'failed')])}
-## Open to first output
-
-{table(opened, [('median ms', 'open_to_first_output_ms_median'), ('p99', 'p99'), ('n', 'n')])}
-## Idle terminals
-
-{table(idle, [('sessions', 'sessions'), ('PSS MiB', 'pss_MB'), ('PSS MiB a session', 'pss_MB_per_session'), ('CPU %', 'idle_cpu_pct')])}
-## At rest, and single acts
-
-| what | figures |
-|---|---|
-""" + "".join(f"| {name} | {', '.join(f'{key} {value}' for key, value in row.items())} |\n" for name, row in results.items())
-    (ROOT / "bench/RESULTS.md").write_text(text)
-    print(text)
+        if wanted("rest"):
+            rest(world, results)
+        if wanted("acts"):
+            acts(world, results)
+        allocation, _ = world.launch("h100")
+        with open(WORK / "bulk.txt") as file:
+            run(MUSTER, "exec", allocation, "--", "sh", "-c", "cat > bulk.txt", env=world.env, stdin=file)
+        ours = f"ws:{spec(world, allocation)}"
+        few = ["--n", "300", "--rounds", "5"] if QUICK else ["--n", "1000", "--rounds", "10"]
+        if wanted("echo"):
+            tables["echo"] = terminal(world, "echo", [*TARGETS, ours], *few)
+            tables["back"] = terminal(world, "echo", [*TARGETS, ours], *few, "--gap-ms", "0")
+        if wanted("loaded"):
+            tables["loaded"] = loaded(world, ours)
+        if wanted("bulk"):
+            targets = ["pty", "ssh", "ssh-jump", "sshx", ours]
+            tables["bulk"] = terminal(world, "bulk", targets, "--runs", "2" if QUICK else "3", "--most", "20")
+        if wanted("open"):
+            tables["open"] = terminal(world, "open", ["ssh", "ssh-jump", "sshx", ours], "--n", "10" if QUICK else "20")
+        if wanted("idle"):
+            tables["idle"] = terminal(world, "idle", ["sshx", ours], "--sessions", "60")
+        world.halt()
+        if wanted("acts"):
+            began = time.monotonic()
+            world.start()
+            results["demo ready, same data"] = {"s": round(time.monotonic() - began, 2)}
+            world.halt()
+            results["coordinator, start to ready"] = cold_start(world)
+    finally:
+        world.stop()
+    report.write(tables, results, " ".join(sys.argv[1:]))
 
 
 main()

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Terminal peers bench: keystroke echo RTT, bulk output MB/s, memory per idle session, open-to-prompt time.
 
-  term_bench.py echo  TARGET... [--n 1000] [--gap-ms 2] [--rounds 10]   (all targets up together, interleaved blocks)
-  term_bench.py bulk  TARGET... [--file $BENCH_WORK/bulk.txt] [--runs 3]   (interleaved too)
-  term_bench.py idle  TARGET... [--sessions 100]
-  term_bench.py open  TARGET... [--n 20]
+  terminal.py echo  TARGET... [--n 1000] [--gap-ms 2] [--rounds 10]   (all targets up together, interleaved blocks)
+  terminal.py bulk  TARGET... [--file $BENCH_WORK/bulk.txt] [--runs 3]   (interleaved too)
+  terminal.py idle  TARGET... [--sessions 100]
+  terminal.py open  TARGET... [--n 20]
+  terminal.py loaded TARGET --load NAME=COMMAND... (echo alone and beside each load, blocks in turn)
 Targets: tcp pty socat-tls ssh ssh-jump sshx
          ws:SPEC.json  (any WebSocket terminal, ours; see WsSpec below)
 Every target gives a shell (/bin/sh); the harness types `exec cat` (echo) or `cat FILE` (bulk) into it, so all do the same.
@@ -314,6 +315,22 @@ def echo(names, a):
             q = sorted(l.meds)
             print(json.dumps(dict(mode="echo", target=l.name, gap_ms=a.gap_ms, n=len(l.xs), rounds=a.rounds, median_us=round(st.median(l.xs), 1), round_medians=[round(q[len(q)//4], 1), round(q[-1-len(q)//4], 1)], p90_us=round(pct(l.xs, .9), 1), p99_us=round(pct(l.xs, .99), 1), min_us=round(min(l.xs), 1), stale=l.stale)), flush=True)
     finally: reap()
+def loaded(name, a):
+    """one target, echoed alone and beside each load; blocks take turns, so that drift of the machine hits all alike"""
+    loads = [("quiet", None)] + [(l.partition("=")[0], l.partition("=")[2]) for l in a.load]; token = sys.stdin.readline()
+    try:
+        t = target(name); t.start(); lane = Lane(name, t, a); rows = {n: ([], []) for n, _ in loads}
+        for r in range(a.rounds):
+            for n, cmd in loads[r % len(loads):] + loads[:r % len(loads)]:
+                p = None
+                if cmd:
+                    p = spawn(cmd, shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE); p.stdin.write(token.encode()); p.stdin.close(); time.sleep(1)
+                lane.xs = []; lane.block(max(1, a.n // a.rounds), a.gap_ms / 1000); rows[n][0].extend(lane.xs)
+                if p:
+                    os.killpg(p.pid, signal.SIGTERM); rows[n][1].append(p.stdout.read().decode().strip()); p.wait()
+        for n, (xs, said) in rows.items():
+            print(json.dumps(dict(mode="loaded", target=n, gap_ms=a.gap_ms, n=len(xs), median_us=round(st.median(xs), 1), p90_us=round(pct(xs, .9), 1), p99_us=round(pct(xs, .99), 1), load="; ".join(said))), flush=True)
+    finally: reap()
 def bulk(names, a):
     """all targets up at once; each round every target moves the file once, order rotated"""
     ts, res = [], {}
@@ -362,9 +379,11 @@ def opn(t, a):
         getattr(t, "prepare", lambda: None)(); t0 = now(); c = t.open(); c.send(b"PS1=; echo REA''DY\r") if t.shell else c.send(b"READY"); until(c, b"READY", 15); xs.append((now() - t0) * 1e3); c.close(); time.sleep(.05)
     return dict(n=a.n, open_to_first_output_ms_median=round(st.median(xs), 2), p99=round(pct(xs, .99), 2))
 if __name__ == "__main__":
-    ap = argparse.ArgumentParser(); ap.add_argument("mode", choices=["echo", "bulk", "idle", "open"]); ap.add_argument("targets", nargs="+")
+    ap = argparse.ArgumentParser(); ap.add_argument("mode", choices=["echo", "bulk", "idle", "open", "loaded"]); ap.add_argument("targets", nargs="+")
     ap.add_argument("--n", type=int); ap.add_argument("--gap-ms", type=float, default=2); ap.add_argument("--runs", type=int, default=3); ap.add_argument("--rounds", type=int, default=10); ap.add_argument("--file", default=W + "/bulk.txt"); ap.add_argument("--sessions", type=int, default=100); ap.add_argument("--most", type=float, default=120)
-    a = ap.parse_args(); a.n = a.n or (1000 if a.mode == "echo" else 20)
+    ap.add_argument("--load", action="append", default=[])
+    a = ap.parse_args(); a.n = a.n or (1000 if a.mode in ("echo", "loaded") else 20)
+    if a.mode == "loaded": loaded(a.targets[0], a); sys.exit()
     if a.mode in ("echo", "bulk"): {"echo": echo, "bulk": bulk}[a.mode](a.targets, a); sys.exit()
     for n in a.targets:
         t = target(n)

@@ -29,6 +29,17 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// One moment by all clocks there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// [`wall_ms`].
+    pub wall_ms: i64,
+    /// [`boot_ms`].
+    pub boot_ms: i64,
+    /// [`boot_id`].
+    pub boot_id: String,
+}
+
 /// No build of Muster is older: 2025-01-01, ms since 1970.
 const NO_BUILD_BEFORE_MS: i64 = 1_735_689_600_000;
 
@@ -70,6 +81,12 @@ impl Clock {
     pub fn trusted_ms(&self) -> i64 {
         let word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
         trusted(&word, &self.boot_id, boot_ms())
+    }
+
+    /// This moment.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        Moment { wall_ms: wall_ms(), boot_ms: boot_ms(), boot_id: self.boot_id.to_string() }
     }
 
     /// The coordinator said what time it is. Time never goes back.

@@ -15,6 +15,8 @@ use muster_pki::{
 use serde::Serialize;
 use std::{os::unix::fs::MetadataExt, path::Path};
 
+/// Less free space than this counts as none, bytes.
+const DISK_FULL: u64 = 64 << 20;
 /// Less free space than this where homes lie is a warning, bytes.
 const DISK_LOW: u64 = 5 << 30;
 /// A wall clock further off than this is a warning, ms.
@@ -174,6 +176,11 @@ fn files_of(checks: &mut Checks, state_dir: &Path) -> Option<Identity> {
 fn disk(checks: &mut Checks, state_dir: &Path) {
     match host::disk(state_dir) {
         Some(disk) if disk.free >= DISK_LOW => checks.pass("disk", format!("{} GiB free for homes", disk.free >> 30)),
+        Some(disk) if disk.free < DISK_FULL => checks.fail(
+            "disk",
+            format!("full: {} MiB free for journal and homes in {}", disk.free >> 20, state_dir.display()),
+            "free some: what runs goes on and the link stays, but nothing new can be launched here",
+        ),
         Some(disk) => checks.warn(
             "disk",
             format!("only {} MiB free for homes in {}", disk.free >> 20, state_dir.display()),

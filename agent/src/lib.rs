@@ -7,6 +7,7 @@
 //! the cells, [`tasks`] single acts, [`telemetry`] what is measured.
 
 pub mod args;
+mod birth;
 pub mod cell;
 pub mod cells;
 pub mod chance;

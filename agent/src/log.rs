@@ -21,8 +21,12 @@ pub fn start(default: &str) {
         .ok()
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(default));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Both).with_ansi(io::stderr().is_terminal());
+    // A line that stderr does not take, for its disk is full say, is lost; complaining about it there would panic.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Both)
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false);
     // A second call, in a test say, keeps the first.
     let _ = if std::env::var("MUSTER_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().try_init()

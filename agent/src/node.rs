@@ -1,11 +1,11 @@
 //! All that a link needs of this node, in one place.
 
 use crate::{
-    cells::Cells, clock::Clock, identity::Identity, journal::Journal, status::Board, tasks::Tasks, telemetry::Sampler,
+    cells::Cells, clock::Clock, identity::Identity, journal::Journal, status::Board, tasks::Tasks, telemetry::Backlog,
 };
 use muster_protocol::inventory::{Host, Inventory};
 use std::{path::PathBuf, sync::Arc};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 
 /// See the module.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct Node {
     pub tasks: Tasks,
     /// The inventory, and every change of it.
     pub inventory: watch::Receiver<Arc<Inventory>>,
-    /// Takes samples.
-    pub sampler: Mutex<Sampler>,
+    /// Samples that wait for a link.
+    pub samples: Arc<Backlog>,
     /// Told after every fact that is put into the outbox.
     pub facts: Arc<Notify>,
     /// What people on the node see.

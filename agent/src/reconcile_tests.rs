@@ -21,6 +21,7 @@ fn cell(n: u8, lease_epoch: u64, not_after_ms: Option<i64>) -> Cell {
         max_runtime_s: None,
         not_after_ms,
         ssh_keys: Some(vec!["k".into()]),
+        correlation_id: String::new(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     status::{self, Board, LinkState},
     supervise::Scope,
     tasks::{Bench, Tasks},
-    telemetry::{self, Sampler},
+    telemetry::{self, Backlog, Sampler},
 };
 use anyhow::{Context, bail};
 use muster_pki::client::TimeSource;
@@ -38,7 +38,7 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Mutex, Notify, mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::sleep,
 };
 
@@ -148,9 +148,10 @@ async fn agent(prepared: Prepared, stop: watch::Receiver<bool>) -> anyhow::Resul
     };
     let (inventory, inventory_seen) = watch::channel(Arc::new(look()));
     let bench = Bench { tools: tools.clone(), host: host.clone(), state_dir: state_dir.clone(), level, not_enforced };
+    let (sampler, samples) = (Sampler::new(&state_dir, gpus, client, cells.clone()), Arc::<Backlog>::default());
     let node = Arc::new(Node {
         identity,
-        sampler: Mutex::new(Sampler::new(&state_dir, gpus.clone(), client, cells.clone())),
+        samples: Arc::clone(&samples),
         state_dir,
         coordinator,
         host,
@@ -165,6 +166,7 @@ async fn agent(prepared: Prepared, stop: watch::Receiver<bool>) -> anyhow::Resul
     tracing::info!(node = %node.identity.node_id, level = level.word(), "the agent is up");
     let mut scope = Scope::default();
     scope.spawn("cells", driver.run(events));
+    scope.spawn("telemetry", telemetry::keep(sampler, samples));
     scope.spawn("gpus", follow_gpus(tools, inventory, look));
     scope.spawn("status", status::keep(Arc::clone(&node)));
     scope.spawn("link", link::keep(node, stop.clone()));

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io};
 use tokio::{sync::oneshot, task::JoinSet};
-use tracing::{Instrument, error, info_span};
+use tracing::error;
 
 /// Tasks that live no longer than this value.
 #[derive(Debug, Default)]
@@ -11,17 +11,13 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Starts a task under a name that stands in its log lines.
+    /// Starts a task under a name. No span: it would be entered at each step of every key's way.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.reap();
-        let span = info_span!("task", name);
-        self.tasks.spawn(
-            async move {
-                task.await;
-                name
-            }
-            .instrument(span),
-        );
+        self.tasks.spawn(async move {
+            task.await;
+            name
+        });
     }
 
     /// Waits until any task ends and gives its name; never while there is none.

@@ -143,7 +143,25 @@ impl Client {
     /// As [`Client::get`].
     pub async fn websocket(&mut self, path: &str) -> Result<(Stream, Bytes)> {
         let http = self.connection().await?;
-        http.upgrade(path).await?.map_err(|answer| refusal(&answer))
+        http.upgrade(path, None).await?.map_err(|answer| refusal(&answer))
+    }
+
+    /// As [`Client::websocket`], with the sign-in in the handshake.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn signed_websocket(&mut self, path: &str) -> Result<(Stream, Bytes)> {
+        let bearer = self.bearer().await?;
+        let opened = self.connection().await?.upgrade(path, Some(&bearer)).await?;
+        let opened = match opened {
+            Err(answer) if answer.status == StatusCode::UNAUTHORIZED => {
+                self.renew().await?;
+                let http = Http::connect(&self.origin, self.login.ca.as_deref()).await?;
+                http.upgrade(path, Some(&self.login.access_token)).await?
+            }
+            other => other,
+        };
+        opened.map_err(|answer| refusal(&answer))
     }
 
     /// Gives up the connection at hand, after a network change say.

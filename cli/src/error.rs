@@ -142,17 +142,20 @@ impl Error {
         }
         eprintln!("error: {}", crate::output::clean(&self.to_string()));
         let Self::Api(problem) = self else { return };
-        for error in &problem.errors {
+        let said = self.to_string();
+        // One wrong field whose words were the sentence already needs no line of its own.
+        for error in problem.errors.iter().filter(|error| error.detail.as_deref() != Some(&said)) {
             let detail = error.detail.as_deref().unwrap_or_default();
             eprintln!("  {}: {} {}", error.field, error.code, detail);
         }
-        if let Some(action) = &problem.action {
+        // A command of ours is a better next step here than a page of the console.
+        if let Some(next) = next_step(&problem.code) {
+            eprintln!("next: {next}");
+        } else if let Some(action) = &problem.action {
             match &action.href {
                 Some(href) => eprintln!("next: {} ({href})", action.label),
                 None => eprintln!("next: {}", action.label),
             }
-        } else if let Some(next) = next_step(&problem.code) {
-            eprintln!("next: {next}");
         }
         match &problem.correlation_id {
             Some(id) => eprintln!("code: {}, correlation id: {id}", problem.code),
@@ -161,7 +164,7 @@ impl Error {
     }
 }
 
-/// What to try when the API proposes nothing itself.
+/// What to try with this program.
 fn next_step(code: &str) -> Option<&'static str> {
     Some(match code {
         "unauthenticated" | "token_expired" | "refresh_reused" => "sign in again with `muster login`",

@@ -196,22 +196,24 @@ impl Http {
         }
     }
 
-    /// Asks for a WebSocket at `path`. The stream comes with what was already read after the answer's head;
+    /// Asks for a WebSocket at `path`, with a bearer if there is one. The stream comes with what was already read after the answer's head;
     /// a refusal comes as an ordinary answer.
     ///
     /// # Errors
     /// [`Error::Network`] if the connection breaks or the coordinator does not speak WebSocket.
-    pub async fn upgrade(mut self, path: &str) -> Result<Result<(Stream, Bytes), Answer>> {
+    pub async fn upgrade(mut self, path: &str, bearer: Option<&str>) -> Result<Result<(Stream, Bytes), Answer>> {
         let key = tokio_tungstenite::tungstenite::handshake::client::generate_key();
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::GET)
             .uri(path)
             .header(header::CONNECTION, "Upgrade")
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_VERSION, "13")
-            .header(header::SEC_WEBSOCKET_KEY, &key)
-            .body(Full::default())
-            .map_err(Error::client)?;
+            .header(header::SEC_WEBSOCKET_KEY, &key);
+        if let Some(bearer) = bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {bearer}"));
+        }
+        let request = request.body(Full::default()).map_err(Error::client)?;
         let response = match timeout(ANSWER_TIMEOUT, self.begin(request)).await {
             Ok(response) => response?,
             Err(_) => return Err(Error::Network(format!("{} did not answer within a minute", self.origin.url()))),

@@ -13,10 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Pace of looking while things are likely to happen, and after that.
-const PACE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
-/// How long the quick pace holds.
-const QUICK: Duration = Duration::from_secs(10);
+/// Pause between two looks: short while things are likely to happen, longer the longer it takes.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// How long a coordinator may be away before waiting ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn follow(client: &mut Client, operation: &str) -> Result<Value> {
     let path = format!("/api/v1/operations/{operation}");
     let mut shown = Shown::new();
-    let (began, mut seen) = (Instant::now(), Instant::now());
+    let (mut pause, mut seen) = (PAUSE.0, Instant::now());
     loop {
         match client.get(&path).await {
             Ok(document) => {
@@ -44,7 +42,8 @@ pub async fn follow(client: &mut Client, operation: &str) -> Result<Value> {
             }
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(if began.elapsed() < QUICK { PACE.0 } else { PACE.1 }).await;
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f64(1.2).min(PAUSE.1);
     }
 }
 

@@ -23,10 +23,22 @@ pub fn is_id(prefix: &str, text: &str) -> bool {
 /// # Errors
 /// [`Error::NotFound`] if there is none, [`Error::Client`] if several could be meant.
 pub async fn allocation(client: &mut Client, wanted: &str) -> Result<String> {
+    allocation_of(client, "/api/v1/allocations", wanted).await
+}
+
+/// The same among the allocations of all users, for operators.
+///
+/// # Errors
+/// As [`allocation`].
+pub async fn any_allocation(client: &mut Client, wanted: &str) -> Result<String> {
+    allocation_of(client, "/api/v1/admin/allocations", wanted).await
+}
+
+async fn allocation_of(client: &mut Client, path: &str, wanted: &str) -> Result<String> {
     if is_id("al", wanted) {
         return Ok(wanted.to_owned());
     }
-    let list = client.list("/api/v1/allocations", LOOKED_AT).await?;
+    let list = client.list(path, LOOKED_AT).await?;
     let over = |item: &Value| matches!(item["state"].as_str(), Some("released" | "failed"));
     pick("allocation", wanted, items(&list), over)
 }

@@ -1,22 +1,47 @@
 // The operator console: its pages and where they stand.
-import { createRoute, redirect } from "@tanstack/react-router";
-import { Allocations } from "./rooms/allocations/List";
-import { Audit } from "./rooms/audit/Audit";
+import { useQuery } from "@tanstack/react-query";
+import { createRoute } from "@tanstack/react-router";
+import type { Operation } from "./api/types";
+import { Allocations, type Filters as AllocationFilters } from "./rooms/allocations/List";
+import { Audit, FILTERS, type Filters as AuditFilters } from "./rooms/audit/Audit";
 import { NodePage } from "./rooms/nodes/Detail";
-import { Nodes } from "./rooms/nodes/List";
-import { Skus } from "./rooms/skus/Skus";
-import { Operations } from "./rooms/tasks/List";
-import { Run } from "./rooms/tasks/Run";
+import { Nodes, type Filters as NodeFilters } from "./rooms/nodes/List";
+import { Operations, type Filters as RunFilters } from "./rooms/operations/List";
+import { Run, type Way } from "./rooms/operations/Run";
+import { Overview } from "./rooms/overview/Overview";
+import { attentionQuery } from "./rooms/overview/Queue";
+import { ALLOCATIONS, EVIDENCE, LIFECYCLE, RUNS, SKUS, TOKENS, USERS, allocationPath, evidencePath, nodePath } from "./rooms/paths";
+import { Skus, type Filters as SkuFilters } from "./rooms/skus/Skus";
 import { Tokens } from "./rooms/tokens/Tokens";
-import { accountRoutes, textSearch, trunk } from "./routes";
+import { UserPage } from "./rooms/users/Detail";
+import { Users, type Filters as UserFilters } from "./rooms/users/List";
+import { accountRoutes, moved, textSearch, trunk } from "./routes";
 import { start } from "./start";
+
+const OVERVIEW = "/platform/overview";
+
+/** How many things wait for an operator, beside the link that leads to them. */
+function useWaiting(family?: "lifecycle" | "allocations") {
+  const queue = useQuery(attentionQuery(undefined, 5000));
+  if (!queue.data) return undefined;
+  const count = family ? queue.data.items.filter((one) => one.family === family).length : queue.data.total;
+  return { count, what: "need action" };
+}
 
 const { root, login, inside } = trunk(
   "Muster operator",
   [
-    { label: "Fleet", links: [{ to: "/nodes", label: "Nodes" }, { to: "/bootstrap-tokens", label: "Bootstrap tokens" }] },
-    { label: "Use", links: [{ to: "/allocations", label: "Allocations" }, { to: "/skus", label: "SKUs" }] },
-    { label: "Evidence", links: [{ to: "/admin/operations", label: "Operations" }, { to: "/audit", label: "Audit log" }] },
+    { label: "Work", links: [{ to: OVERVIEW, label: "Overview", useCount: () => useWaiting() }] },
+    {
+      label: "Fleet",
+      links: [
+        { to: LIFECYCLE, label: "Lifecycle", useCount: () => useWaiting("lifecycle") },
+        { to: ALLOCATIONS, label: "Allocations", useCount: () => useWaiting("allocations") },
+      ],
+    },
+    { label: "Customers", links: [{ to: USERS, label: "Users" }] },
+    { label: "Config", links: [{ to: SKUS, label: "SKUs" }] },
+    { label: "Evidence", links: [{ to: RUNS, label: "Operations" }, { to: EVIDENCE, label: "Audit log" }] },
     { label: "You", links: [{ to: "/account/profile", label: "Account", also: ["/account"] }] },
   ],
   "operator",
@@ -24,17 +49,20 @@ const { root, login, inside } = trunk(
 
 const parent = { getParentRoute: () => inside };
 
-const home = createRoute({
+const overview = createRoute({ ...parent, path: OVERVIEW, component: Overview });
+const nodes = createRoute({
   ...parent,
-  path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/nodes" as string });
+  path: LIFECYCLE,
+  validateSearch: textSearch("q", "state", "sort"),
+  component: function At() {
+    const navigate = nodes.useNavigate();
+    return <Nodes filters={nodes.useSearch() as NodeFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
   },
 });
-const nodes = createRoute({ ...parent, path: "/nodes", component: Nodes });
+const tokens = createRoute({ ...parent, path: TOKENS, component: Tokens });
 const node = createRoute({
   ...parent,
-  path: "/nodes/$id",
+  path: `${LIFECYCLE}/nodes/$id`,
   validateSearch: textSearch("tab"),
   component: function At() {
     const navigate = node.useNavigate();
@@ -42,50 +70,109 @@ const node = createRoute({
     return <NodePage key={id} id={id} tab={node.useSearch().tab} onTab={(tab) => void navigate({ search: { tab }, replace: true })} />;
   },
 });
-const tokens = createRoute({ ...parent, path: "/bootstrap-tokens", component: Tokens });
-const skus = createRoute({ ...parent, path: "/skus", component: Skus });
 const allocations = createRoute({
   ...parent,
-  path: "/allocations",
-  validateSearch: textSearch("state"),
+  path: ALLOCATIONS,
+  validateSearch: textSearch("state", "node_id", "user_id", "sort", "open"),
   component: function At() {
     const navigate = allocations.useNavigate();
-    return <Allocations state={allocations.useSearch().state} onState={(state) => void navigate({ search: state ? { state } : {} })} />;
+    return <Allocations filters={allocations.useSearch() as AllocationFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
+  },
+});
+const skus = createRoute({
+  ...parent,
+  path: SKUS,
+  validateSearch: textSearch("state", "sort"),
+  component: function At() {
+    const navigate = skus.useNavigate();
+    return <Skus filters={skus.useSearch() as SkuFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
+  },
+});
+const users = createRoute({
+  ...parent,
+  path: USERS,
+  validateSearch: textSearch("q", "sort"),
+  component: function At() {
+    const navigate = users.useNavigate();
+    return <Users filters={users.useSearch() as UserFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
+  },
+});
+const user = createRoute({
+  ...parent,
+  path: `${USERS}/$id`,
+  component: function At() {
+    const { id } = user.useParams();
+    return <UserPage key={id} id={id} />;
   },
 });
 const audit = createRoute({
   ...parent,
-  path: "/audit",
-  validateSearch: textSearch("action", "target", "outcome"),
+  path: EVIDENCE,
+  validateSearch: textSearch(...FILTERS, "event"),
   component: function At() {
     const navigate = audit.useNavigate();
-    return <Audit filters={audit.useSearch()} onFilters={(search) => void navigate({ search })} />;
+    return <Audit filters={audit.useSearch() as AuditFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
   },
 });
 const operations = createRoute({
   ...parent,
-  path: "/admin/operations",
-  validateSearch: textSearch("state"),
+  path: RUNS,
+  validateSearch: textSearch("state", "kind", "subject", "sort"),
   component: function At() {
     const navigate = operations.useNavigate();
-    return (
-      <Operations
-        title="Operations"
-        to="/admin/operations/$id"
-        state={operations.useSearch().state}
-        onState={(state) => void navigate({ search: state ? { state } : {} })}
-      />
-    );
+    return <Operations filters={operations.useSearch() as RunFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
   },
 });
 const operation = createRoute({
   ...parent,
-  path: "/admin/operations/$id",
+  path: `${RUNS}/$id`,
   component: function At() {
-    const navigate = operation.useNavigate();
     const { id } = operation.useParams();
-    return <Run key={id} id={id} subjectTo={({ subject }) => (subject.kind === "node" ? `/nodes/${subject.id}` : undefined)} onGo={(next) => void navigate({ params: { id: next } })} />;
+    return <Run key={id} id={id} waysOf={waysOf} />;
   },
 });
 
-start(root.addChildren([login, inside.addChildren([home, nodes, node, tokens, allocations, skus, operations, operation, audit, ...accountRoutes(parent, false)])]));
+/** The pages that a run is about. */
+function waysOf({ subject, context, correlation_id }: Operation): Way[] {
+  const on = (context as { node_id?: unknown } | null)?.node_id;
+  return [
+    ...(subject.kind === "node" ? [{ word: "Node", to: nodePath(subject.id) }] : []),
+    ...(subject.kind === "allocation" ? [{ word: "Allocation", to: allocationPath(subject.id) }] : []),
+    ...(typeof on === "string" ? [{ word: "Node", to: nodePath(on) }] : []),
+    { word: "Audit log of this request", to: evidencePath({ correlation_id }) },
+    { word: "All operations", to: RUNS },
+  ];
+}
+
+/** Addresses that pages had before, or have elsewhere; filters are handed on. */
+const MOVED = [
+  ["/", OVERVIEW],
+  ["/admin/overview", OVERVIEW],
+  ["/nodes", LIFECYCLE],
+  ["/admin/nodes", LIFECYCLE],
+  ["/nodes/$id", `${LIFECYCLE}/nodes/$id`],
+  ["/bootstrap-tokens", TOKENS],
+  ["/allocations", ALLOCATIONS],
+  ["/admin/allocations", ALLOCATIONS],
+  ["/skus", SKUS],
+  ["/admin/skus", SKUS],
+  ["/audit", EVIDENCE],
+  ["/admin/audit-logs", EVIDENCE],
+  ["/admin/users", USERS],
+  ["/admin/users/$id", `${USERS}/$id`],
+  ["/platform/iam", USERS],
+  ["/platform/iam/users/$id", `${USERS}/$id`],
+] as const;
+const older = MOVED.map(([from, to]) =>
+  moved(parent, from, ({ id = "" }, search) => {
+    const text = new URLSearchParams(search).toString();
+    return to.replace("$id", id) + (text ? `?${text}` : "");
+  }),
+);
+
+start(
+  root.addChildren([
+    login,
+    inside.addChildren([overview, nodes, tokens, node, allocations, skus, users, user, operations, operation, audit, ...accountRoutes(parent, false), ...older]),
+  ]),
+);

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::cx::{Actor, Cx, Person};
 use crate::fleet::{self, Fleet};
 use crate::{
-    allocations, audit, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, terminals, users,
+    allocations, audit, base, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, terminals, users,
 };
 use muster_protocol::ids::{CorrelationId, LoginId, NodeId};
 use std::ops::Deref;
@@ -183,6 +183,7 @@ impl App {
 
     /// Starts every reconciler, in the order of the rooms.
     pub fn start(&self) {
+        base::disk::start(self);
         audit::tick::start(self);
         users::tick::start(self);
         operations::start(self);

@@ -24,6 +24,8 @@ pub struct Config {
     pub quic_public: Option<String>,
     /// Life of a node certificate, seconds.
     pub node_certificate_s: u64,
+    /// After how long a lost node's allocations fail, seconds; never when not set.
+    pub node_lost_s: Option<u64>,
     /// A token for scraping `/metrics` without signing in.
     pub scrape_token: Option<String>,
     /// Where the bound addresses are written once all is up.
@@ -87,6 +89,9 @@ pub struct ServeArgs {
     /// Life of node certificates in seconds; agents renew after two thirds of it [default: 86400]
     #[arg(long, env = "MUSTER_NODE_CERTIFICATE_S", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..))]
     pub node_certificate_s: Option<u64>,
+    /// Fail the allocations of a node that has been lost for so many seconds [default: never; they stay degraded]
+    #[arg(long, env = "MUSTER_NODE_LOST_S", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
+    pub node_lost_s: Option<u64>,
     /// Speak HTTPS with a certificate from the built-in CA. Needed, or own files, on any address but loopback
     #[arg(long, env = "MUSTER_TLS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub tls: Option<bool>,
@@ -154,6 +159,7 @@ impl ServeArgs {
             quic: merged.quic.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 7443))),
             quic_public: merged.quic_public,
             node_certificate_s: merged.node_certificate_s.unwrap_or(muster_pki::ca::NODE_LIFE_S).max(3),
+            node_lost_s: merged.node_lost_s.map(|after| after.max(60)),
             scrape_token: merged.scrape_token.filter(|token| !token.is_empty()),
             ready_file: merged.ready_file,
             log_filter: merged.log.unwrap_or_else(|| "info".to_owned()),
@@ -176,6 +182,7 @@ impl ServeArgs {
             quic: self.quic.or(lower.quic),
             quic_public: self.quic_public.or(lower.quic_public),
             node_certificate_s: self.node_certificate_s.or(lower.node_certificate_s),
+            node_lost_s: self.node_lost_s.or(lower.node_lost_s),
             tls: self.tls.or(lower.tls),
             tls_cert: self.tls_cert.or(lower.tls_cert),
             tls_key: self.tls_key.or(lower.tls_key),

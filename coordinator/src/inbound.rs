@@ -56,6 +56,7 @@ pub fn fact_in(tx: &mut Tx, cx: &Cx, node: NodeId, epoch: &str, fact: &Fact) -> 
     match &fact.body {
         Some(FactBody::Xid(xid)) => telemetry::link::xid_in(tx, cx, node, epoch, fact.number, xid),
         Some(FactBody::Log(log)) => allocations::link::log_in(tx, node, log),
+        Some(FactBody::Usage(usage)) => allocations::link::usage_in(tx, node, epoch, usage),
         Some(FactBody::Cell(_)) | None => Ok(()),
     }
 }

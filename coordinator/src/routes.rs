@@ -53,6 +53,7 @@ fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(telemetry::operator_routes());
     let all = all.merge(slots::operator_routes());
     let all = all.merge(allocations::http::operator_routes());
+    let all = all.merge(views::operators::http::operator_routes());
     all.merge(views::stream::http::routes())
 }
 

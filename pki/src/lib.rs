@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`names`] says who a certificate speaks for, [`key`] is a node's key and its proofs,
 //! [`ca`] issues, [`server`] is the coordinator's side of TLS and [`admit`] its judgement of a peer,
-//! [`client`] the agent's side, [`transport`] the QUIC settings of both, [`files`] the only reads and writes.
+//! [`client`] the agent's side, [`transport`] the QUIC settings of both and [`socket`] the UDP beneath them,
+//! [`files`] the only reads and writes.
 //!
 //! Invariants:
 //! - Times come from the caller, in milliseconds since 1970; nothing here reads a clock.
@@ -16,6 +17,7 @@ pub mod files;
 pub mod key;
 pub mod names;
 pub mod server;
+pub mod socket;
 pub mod transport;
 
 pub use admit::{Arrival, NodeIdentity, Rejection, Trust};

@@ -48,6 +48,9 @@ pub struct Cell {
     /// Public keys of `authorized_keys`, the complete set; null: no SSH.
     #[serde(default)]
     pub ssh_keys: Option<Vec<String>>,
+    /// Of the request that asked for it: one id finds it in every log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub correlation_id: String,
 }
 
 /// A leased slot.

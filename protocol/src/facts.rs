@@ -37,7 +37,7 @@ pub struct Fact {
     #[prost(int64, tag = 2)]
     pub at_ms: i64,
     /// What happened; a kind of a newer agent is stored as nothing and acknowledged.
-    #[prost(oneof = "FactBody", tags = "10, 11, 12")]
+    #[prost(oneof = "FactBody", tags = "10, 11, 12, 13")]
     pub body: Option<FactBody>,
 }
 
@@ -53,6 +53,9 @@ pub enum FactBody {
     /// A piece of what a batch command printed.
     #[prost(message, tag = "12")]
     Log(CellLog),
+    /// Cells have run for a while.
+    #[prost(message, tag = "13")]
+    Usage(Usage),
 }
 
 /// An XID event of the driver.
@@ -81,6 +84,32 @@ pub struct CellChange {
     /// For people.
     #[prost(string, tag = 3)]
     pub detail: String,
+}
+
+/// How long cells have run since this was said last.
+#[derive(Clone, PartialEq, Message)]
+pub struct Usage {
+    /// One a cell, at most [`crate::limits::CELLS_PER_NODE`].
+    #[prost(message, repeated, tag = 1)]
+    pub items: Vec<UsageInterval>,
+}
+
+/// An interval of a cell's own time, in ms since the agent saw it stand first. Those of a cell follow each other
+/// without gap or overlap within a journal epoch, whatever happens to wall clocks and to the agent.
+#[derive(Clone, PartialEq, Message)]
+pub struct UsageInterval {
+    /// Its allocation.
+    #[prost(string, tag = 1)]
+    pub allocation: String,
+    /// Lease it runs under.
+    #[prost(uint64, tag = 2)]
+    pub lease_epoch: u64,
+    /// Begin: the end of the interval before.
+    #[prost(uint64, tag = 3)]
+    pub from_ms: u64,
+    /// End, excluded.
+    #[prost(uint64, tag = 4)]
+    pub until_ms: u64,
 }
 
 /// A piece of what a batch command printed, sent when it has ended.

@@ -36,6 +36,8 @@ pub const GPUS_PER_NODE: usize = 64;
 pub const SLOTS_PER_NODE: usize = 1024;
 /// Cells of one node.
 pub const CELLS_PER_NODE: usize = 1024;
+/// Samples of one batch.
+pub const SAMPLES_PER_BATCH: usize = 64;
 /// Facts in one frame.
 pub const FACTS_PER_FRAME: usize = 256;
 

@@ -28,6 +28,9 @@ pub struct TaskOffer {
     /// Coordinator clock after which the task shall not start, ms since 1970.
     #[prost(int64, tag = 6)]
     pub not_after_ms: i64,
+    /// Of the request that asked for it: one id finds it in every log.
+    #[prost(string, tag = 7)]
+    pub correlation_id: String,
 }
 
 /// The journal holds the task; it will run or has run.

@@ -1,4 +1,5 @@
-//! Samples: a one-way stream per batch, the first to be shed under pressure. Absent means not measured.
+//! Samples: a one-way stream per batch, in order, the first to wait under pressure. What waits long is summed up to
+//! means of ten seconds. Absent means not measured.
 
 use prost::Message;
 
@@ -14,12 +15,15 @@ pub struct Sample {
     /// GPUs that answered in time; one that hung is absent here and `degraded` in the inventory.
     #[prost(message, repeated, tag = 3)]
     pub gpus: Vec<GpuSample>,
-    /// Samples shed since the last one that was sent.
+    /// Samples and means that were given up since the last one that was sent.
     #[prost(uint32, tag = 4)]
     pub shed: u32,
     /// Cells.
     #[prost(message, repeated, tag = 5)]
     pub cells: Vec<CellSample>,
+    /// Not of one moment but the mean over so many ms from `sampled_ms` on; zero: of that moment.
+    #[prost(uint32, tag = 6)]
+    pub span_ms: u32,
 }
 
 /// The machine at one moment.

@@ -50,6 +50,28 @@ export async function browse(steps) {
   }
 }
 
+/**
+ * Goes to an address and waits until its page stands. Each allocation brings a network interface, and Chromium
+ * drops what it loads when one comes or goes: then it is gone to once more.
+ */
+export async function arrive(page, url) {
+  for (let left = 4; ; left -= 1) {
+    try {
+      await page.goto(url);
+      await settled(page, left > 0 ? 10_000 : WITHIN);
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
+}
+
+/** The page has its heading, and nothing is being loaded. */
+export async function settled(page, timeout = WITHIN) {
+  await page.locator("h1").first().waitFor({ timeout });
+  await page.waitForFunction(() => !document.querySelector(".skeleton"), undefined, { timeout });
+}
+
 /** A public key as `ssh-keygen` makes it. */
 export function publicKey(comment) {
   const folder = mkdtempSync(join(tmpdir(), "browser-"));

@@ -21,3 +21,18 @@ async fn a_terminal_outlives_its_line() {
 async fn every_page_of_the_user_console_is_whole() {
     browse(&World::start().await, "pages").await;
 }
+
+#[tokio::test]
+async fn an_operator_lets_a_machine_in_drains_it_and_ends_a_run() {
+    browse(&World::start().await, "operator").await;
+}
+
+#[tokio::test]
+async fn every_page_holds_in_every_look() {
+    browse(&World::start().await, "looks").await;
+}
+
+#[tokio::test]
+async fn nothing_an_operator_can_press_is_inert() {
+    browse(&World::start().await, "inert").await;
+}

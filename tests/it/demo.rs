@@ -69,3 +69,13 @@ async fn the_ready_file_follows_a_restart() {
     let _ = online(&world.operator().await, &agent.node_id).await;
     let _ = launch(&world.user().await, json!({"sku": "h100"})).await;
 }
+
+#[tokio::test]
+async fn a_world_takes_its_cells_along_although_its_demo_was_killed() {
+    let mut world = World::start().await;
+    let id = launch(&world.user().await, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    world.kill_demo().await;
+    assert_eq!(cell_pids(&id).len(), 1, "the end of agent and coordinator ends no cell");
+    drop(world);
+    assert!(cell_pids(&id).is_empty(), "a test leaves nothing running");
+}

@@ -35,10 +35,17 @@ async fn tokens_are_checked_and_minted_once_a_key() {
     let again = operator.post_with_key(TOKENS, json!({}), &key).await;
     assert!(again.is_replayed(), "{}", again.text);
     assert_eq!(minted.body["id"], again.body["id"]);
+    assert!(again.body["token"].is_null() && again.body["command"].is_null(), "{}", again.text);
     let list = operator.get(TOKENS).await.ok();
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list:#}");
     let secret = text(&minted.body["token"]).split('.').nth(1).expect("a secret").to_owned();
     assert!(!list.to_string().contains(&secret), "a list shows no secret");
+    let data = world.ready().data_dir;
+    for name in ["muster.db", "muster.db-wal"] {
+        let bytes = std::fs::read(data.join(name)).unwrap_or_default();
+        let found = bytes.windows(secret.len()).any(|piece| piece == secret.as_bytes());
+        assert!(!found, "{name} holds a secret in clear");
+    }
 }
 
 #[tokio::test]
@@ -70,6 +77,9 @@ async fn a_machine_is_let_in_once_although_the_coordinator_dies_at_each_step() {
     let killed = world.kill_coordinator();
     assert_eq!(revoked.status, 200, "{}", revoked.text);
     world.coordinator_is_back(killed).await;
+    // Nobody has heard it since the start, and nobody will.
+    let item = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
+    assert_eq!((&item["state"], &item["presence"]), (&json!("offline"), &json!("offline")), "{item:#}");
     eventually("the agent says that it was revoked", async || {
         let log = std::fs::read_to_string(machine.state_dir.join("agent.log")).ok()?;
         log.contains("revoked").then_some(())

@@ -7,7 +7,10 @@ use muster_pki::{
     files,
 };
 use muster_protocol::{
-    control::close,
+    Kind,
+    control::{Hello, close},
+    facts::FactsOpen,
+    frame::encode,
     ids::{CertificateId, NodeId},
     level::{ALPN_ENROL, ALPN_LINK},
 };
@@ -121,6 +124,11 @@ fn word(error: &ConnectionError) -> String {
     }
 }
 
+/// A hello of a machine without a memory.
+fn greeting() -> Hello {
+    Hello { level_lowest: 1, level_highest: 1, journal_epoch: "journal".into(), ..Hello::default() }
+}
+
 fn starts(what: &str, word: &str) {
     assert!(what.starts_with(word), "{word} is wanted: {what}");
 }
@@ -164,6 +172,14 @@ async fn who_is_not_let_in_is_told_why_and_disturbs_nobody() {
         let _ = send.write_all(&vec![0; more]).await;
         starts(&closed(&connection).await, "protocol_error");
     }
+    // A journal of another name than that of the hello: each name would be a row.
+    let connection = guest.dial(member.config()).await.expect("it is let in");
+    let (mut send, _recv) = connection.open_bi().await.expect("a stream");
+    let (hello, other) = (Hello { journal_epoch: "mine".into(), ..greeting() }, "another".to_owned());
+    send.write_all(&encode(Kind::Hello, &hello)).await.expect("sent");
+    let (mut facts, _recv) = connection.open_bi().await.expect("a stream");
+    facts.write_all(&encode(Kind::FactsOpen, &FactsOpen { journal_epoch: other })).await.expect("sent");
+    starts(&closed(&connection).await, "protocol_error");
     let connection = guest.dial(guest.nobody(ALPN_ENROL)).await.expect("enrolment is open to all");
     let (mut send, _recv) = connection.open_bi().await.expect("a stream");
     let _ = send.write_all(&header).await;

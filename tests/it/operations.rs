@@ -1,6 +1,6 @@
 //! Operations: who sees them, how they are cancelled and tried again, what survives a crash.
 
-use muster_tests::{Api, World, eventually, flow::in_state, fresh_key, signal};
+use muster_tests::{Api, Cli, World, eventually, flow::in_state, fresh_key, signal, simgpu};
 use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -83,4 +83,65 @@ async fn a_node_task_survives_the_coordinator() {
     signal(agent.pid, Signal::SIGCONT);
     let done = ended(&operator, probe["operation_id"].as_str().expect("an id")).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
+}
+
+#[tokio::test]
+async fn a_node_task_that_dies_with_its_agent_is_not_begun_again() {
+    let world = World::start().await;
+    let operator = world.operator().await;
+    let (node, agent) = (world.node(0), world.ready().pids.agents[0].clone());
+    // A GPU that hangs keeps the probe busy for a while.
+    let hung = simgpu("simgpu-fault", &agent, &["--gpu", "0", "hang", "on"]);
+    assert!(hung.status.success(), "{}", String::from_utf8_lossy(&hung.stderr));
+    let probe = operator.post(&format!("/api/v1/admin/nodes/{node}/probe"), json!({})).await.ok();
+    let tasks = format!("/api/v1/admin/nodes/{node}/tasks");
+    eventually("the probe runs", async || {
+        let list = operator.get(&tasks).await.ok();
+        (list["items"][0]["state"] == "running").then_some(())
+    })
+    .await;
+    agent.root_pid.into_iter().chain([agent.pid]).for_each(|pid| signal(pid, Signal::SIGKILL));
+    let done = ended(&operator, probe["operation_id"].as_str().expect("an id")).await;
+    assert_eq!(done["state"], "failed", "{done:#}");
+    let list = operator.get(&tasks).await.ok();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list:#}");
+    let detail = list["items"][0]["result_detail"].as_str().expect("words");
+    assert!(detail.contains("the agent ended while the task ran"), "{list:#}");
+    assert!(list["items"][0]["attempt"].as_i64() >= Some(2), "its result was asked for again: {list:#}");
+    let ready = world.ready();
+    let cli = Cli::login(&ready.operator_url, &ready.operator.username, &ready.operator.password, true);
+    let shown = cli.run(&["nodes", "tasks", &node]).ok();
+    assert!(shown.contains("probe") && shown.contains("failed"), "{shown}");
+    let id = list["items"][0]["id"].as_str().expect("an id");
+    assert_eq!(cli.run(&["nodes", "tasks", &node, "--cancel", id]).code, 5, "it has ended");
+    let node = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
+    assert_eq!(node["backlog"], json!({"count": 0, "oldest_s": null, "waiting": 0, "running": 0, "unknown": 0}));
+}
+
+/// From the request to the audit trail, the operation, and the logs of both sides.
+#[tokio::test]
+async fn one_id_finds_a_request_everywhere() {
+    let world = World::start().await;
+    let (user, operator) = (world.user().await, world.operator().await);
+    let node = world.node(0);
+    let log = |name: &str| {
+        let logs = world.ready().data_dir.parent().expect("the demo's folder").join("logs");
+        std::fs::read_to_string(logs.join(name)).unwrap_or_default()
+    };
+    let asked = [
+        (&user, "/api/v1/allocations".to_owned(), json!({"sku": "h100", "ssh_key_ids": []})),
+        (&operator, format!("/api/v1/admin/nodes/{node}/probe"), json!({})),
+    ];
+    for (api, path, body) in asked {
+        let key = fresh_key();
+        let answer = api.send(Method::POST, &path, &[("idempotency-key", &key)], Some(body.to_string())).await;
+        let id = answer.headers["x-correlation-id"].to_str().expect("text").to_owned();
+        let operation = answer.ok()["operation_id"].as_str().expect("an id").to_owned();
+        let done = ended(api, &operation).await;
+        assert_eq!((&done["state"], &done["correlation_id"]), (&json!("succeeded"), &json!(id)), "{done:#}");
+        let events = operator.get(&format!("/api/v1/admin/audit-logs?correlation_id={id}")).await.ok();
+        assert!(events["items"].as_array().is_some_and(|items| !items.is_empty()), "{path}: {events:#}");
+        assert!(log("coordinator.log").contains(&id), "{path}: the coordinator's log has no {id}");
+        eventually("the agent's log has it, too", async || log("agent-h100.log").contains(&id).then_some(())).await;
+    }
 }

@@ -1,8 +1,8 @@
-//! The room `slots` through its door: decisions about slots that are not there, and decisions over a crash.
+//! The room `slots` through its door: decisions about slots that are not there, over a crash, and by command.
 
 use muster_tests::{
-    World,
-    flow::{nobody, online, only, slots},
+    Cli, World,
+    flow::{launch, nobody, online, only, slots},
 };
 use serde_json::json;
 
@@ -47,4 +47,35 @@ async fn decisions_are_checked_and_stand_after_a_crash() {
     let accepted = user.post("/api/v1/allocations", launch.clone()).await;
     assert_eq!(accepted.status, 202, "{}", accepted.text);
     user.post("/api/v1/allocations", launch).await.refused(409, "sold_out");
+}
+
+#[tokio::test]
+async fn an_operator_holds_clears_and_ends_by_command() {
+    let world = World::with_nodes(1).await;
+    let (operator, user) = (world.operator().await, world.user().await);
+    let ready = world.ready();
+    let cli = Cli::login(&ready.operator_url, &ready.operator.username, &ready.operator.password, true);
+    let node = world.node(0);
+    let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let leased = slots(&operator, &node, "leased").await;
+    let slot = leased[0]["id"].as_str().expect("an id");
+
+    let held = cli.run(&["slots", "hold", "--node", &node, slot, "--reason", "the fan rattles"]).ok();
+    assert!(held.contains("operator: the fan rattles"), "{held}");
+    let queue = cli.run(&["attention", "--family", "lifecycle"]).ok();
+    assert!(queue.contains("slots_held"), "{queue}");
+
+    let silent = cli.run(&["allocations", "force-release", &id]);
+    assert_eq!(silent.code, 1, "a reason is asked for: {}", silent.err);
+    let _ = cli.run(&["allocations", "force-release", &id, "--reason", "it burns money"]).ok();
+    let over = user.get(&format!("/api/v1/allocations/{id}")).await.ok();
+    assert_eq!((&over["state"], &over["forced"]["reason"]), (&json!("released"), &json!("it burns money")));
+    assert_eq!(over["forced"]["by"], ready.operator.username.as_str());
+    assert!(slots(&operator, &node, "free").await.iter().any(|free| free["id"] == slot && free["holds"] != json!([])));
+
+    let _ = cli.run(&["slots", "clear", "--node", &node, "--all", "--reason", "a new fan"]).ok();
+    let events = operator.get(&format!("/api/v1/admin/audit-logs?target={slot}&action=slots.unhold")).await.ok();
+    assert_eq!(only(&events, "action", &json!("slots.unhold"))["reason"], "a new fan");
+    let queue = cli.json(&["attention", "--family", "lifecycle"]);
+    assert!(!queue["items"].as_array().expect("a list").iter().any(|item| item["cause"] == "slots_held"), "{queue:#}");
 }

@@ -8,6 +8,22 @@ use muster_tests::{
 use serde_json::json;
 
 #[tokio::test]
+async fn a_sign_out_ends_its_terminals_and_no_others() {
+    let world = World::start().await;
+    let (user, leaving) = (world.user().await, world.user().await);
+    let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let (mut stays, mut goes) = (Terminal::open(&user, &id).await, Terminal::open(&leaving, &id).await);
+    assert_eq!(goes.run("x=kept; echo up").await, "up");
+    assert_eq!(leaving.post("/api/v1/auth/logout", json!({})).await.status, 204);
+    assert_eq!(goes.end().await, (None, 4403));
+    assert!(goes.controls.iter().any(|said| said["code"] == "revoked"), "{:?}", goes.controls);
+    assert_eq!(stays.run("echo here").await, "here");
+    // Only the attach ended: its owner comes back to the same shell by another sign-in.
+    let mut back = goes.again(&user, &id).await;
+    assert_eq!(back.run("echo $x").await, "kept");
+}
+
+#[tokio::test]
 async fn tokens_and_sessions_are_checked_and_survive_a_crash_as_they_should() {
     let world = World::start().await;
     let (user, stranger) = (world.user().await, world.stranger().await);
@@ -52,4 +68,22 @@ async fn tokens_and_sessions_are_checked_and_survive_a_crash_as_they_should() {
     let _ = back.end().await;
     let listed = user.get(&sessions).await.ok();
     assert_eq!(only(&listed, "id", &json!(session))["state"], "ended", "{listed:#}");
+}
+
+#[tokio::test]
+async fn a_sign_out_ends_the_terminals_it_opened_and_no_others() {
+    let world = World::start().await;
+    let (stays, leaves) = (world.user().await, world.user().await);
+    let id = launch(&stays, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let (mut kept, mut ended) = (Terminal::open(&stays, &id).await, Terminal::open(&leaves, &id).await);
+    let session = ended.ready["session_id"].as_str().expect("an id").to_owned();
+    let gone = leaves.post("/api/v1/auth/logout", json!({})).await;
+    assert!(gone.status.is_success(), "{}", gone.text);
+    assert_eq!(ended.end().await, (None, 4403));
+    assert!(ended.controls.iter().any(|say| say["code"] == "revoked"), "{:?}", ended.controls);
+    assert_eq!(kept.run("echo still here").await, "still here");
+    // What ran in it goes on: its owner may come back.
+    let mut back = Terminal::attach(&stays, &id, json!({"session_id": session})).await;
+    back.type_in("echo ba''ck\n").await;
+    let _ = back.until("back").await;
 }

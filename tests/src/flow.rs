@@ -112,6 +112,8 @@ pub fn nobody(prefix: &str) -> String {
 pub struct Machine {
     /// Its state.
     pub state_dir: PathBuf,
+    /// Further environment of its agent.
+    pub env: Vec<(String, String)>,
     _dir: tempfile::TempDir,
     running: Option<std::process::Child>,
 }
@@ -119,7 +121,7 @@ pub struct Machine {
 impl Default for Machine {
     fn default() -> Self {
         let dir = tempfile::Builder::new().prefix("muster-machine-").tempdir().expect("a folder");
-        Self { state_dir: dir.path().join("state"), _dir: dir, running: None }
+        Self { state_dir: dir.path().join("state"), env: Vec::new(), _dir: dir, running: None }
     }
 }
 
@@ -161,7 +163,7 @@ impl Machine {
     #[must_use]
     pub fn agent(&self, subcommand: &str) -> Command {
         let mut command = Command::new(binary("muster-agent"));
-        command.arg(subcommand).arg("--state-dir").arg(&self.state_dir);
+        command.arg(subcommand).arg("--state-dir").arg(&self.state_dir).envs(self.env.iter().cloned());
         command
     }
 

@@ -65,10 +65,18 @@ impl Terminal {
     /// If it does not open.
     pub async fn open(api: &Api, allocation: &str) -> Self {
         let mut terminal = Self::attach(api, allocation, json!({"cols": 80, "rows": 24})).await;
-        terminal.type_in("exec env PS1= sh -c 'stty -echo; echo rea\"\"dy; exec sh -i'\n").await;
-        terminal.until("ready\r\n").await;
-        terminal.output.clear();
+        terminal.plain_shell().await;
         terminal
+    }
+
+    /// Makes the login shell of a new session a plain one: no prompt, no echo, no line editor.
+    ///
+    /// # Panics
+    /// If the terminal ends before.
+    pub async fn plain_shell(&mut self) {
+        self.type_in("exec env PS1= sh -c 'stty -echo; echo rea\"\"dy; exec sh -i'\n").await;
+        self.until("ready\r\n").await;
+        self.output.clear();
     }
 
     /// Comes back to this session, from where this attach got to.
@@ -110,8 +118,11 @@ impl Terminal {
     }
 
     async fn with_token_for(api: &Api, allocation: &str, what: Value, more: Value) -> Result<Self, Message> {
-        let minted = api.post(&format!("/api/v1/allocations/{allocation}/terminal-token"), what).await.ok();
-        let mut first = json!({"t": "auth", "token": minted["token"]});
+        let mut first = json!({"t": "auth"});
+        if more["token"].is_null() {
+            let minted = api.post(&format!("/api/v1/allocations/{allocation}/terminal-token"), what).await.ok();
+            first["token"] = minted["token"].clone();
+        }
         for (name, value) in more.as_object().into_iter().flatten() {
             first[name.as_str()] = value.clone();
         }

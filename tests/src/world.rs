@@ -31,11 +31,13 @@ pub struct WorldOptions {
     pub user: Option<&'static str>,
     /// Further environment of all processes.
     pub env: Vec<(String, String)>,
+    /// Where its folder is made; the usual place if none.
+    pub under: Option<PathBuf>,
 }
 
 impl Default for WorldOptions {
     fn default() -> Self {
-        Self { nodes: 1, isolation: None, supervise: true, tls: false, user: None, env: Vec::new() }
+        Self { nodes: 1, isolation: None, supervise: true, tls: false, user: None, env: Vec::new(), under: None }
     }
 }
 
@@ -44,6 +46,7 @@ impl Default for WorldOptions {
 pub struct World {
     demo: Child,
     dir: tempfile::TempDir,
+    user: Option<&'static str>,
 }
 
 /// What the ready file says.
@@ -138,13 +141,14 @@ impl World {
     /// # Panics
     /// If it does not come up.
     pub async fn with(options: WorldOptions) -> Self {
-        let dir = tempfile::Builder::new().prefix("muster-world-").tempdir().expect("a folder");
+        let under = options.under.clone().unwrap_or_else(std::env::temp_dir);
+        let dir = tempfile::Builder::new().prefix("muster-world-").tempdir_in(under).expect("a folder");
         if let Some(user) = options.user {
             let user = nix::unistd::User::from_name(user).expect("passwd").expect("the user exists");
             nix::unistd::chown(dir.path(), Some(user.uid), Some(user.gid)).expect("root may");
         }
         let demo = spawn(dir.path(), &options);
-        let mut world = Self { demo, dir };
+        let mut world = Self { demo, dir, user: options.user };
         world.wait_ready().await;
         world
     }
@@ -260,6 +264,19 @@ impl World {
         self.wait_ready().await;
     }
 
+    /// Ends the cells of all nodes, which a demo that was killed leaves behind on purpose.
+    fn end_cells(&self) {
+        for node in fs::read_dir(self.dir.path().join("demo/nodes")).into_iter().flatten().flatten() {
+            let mut end = program("muster-agent", self.dir.path(), self.user);
+            end.args(["root", "--end-cells", "--state-dir"]).arg(node.path()).stdin(Stdio::null());
+            match end.output() {
+                Ok(output) if output.status.success() => {}
+                Ok(output) => eprintln!("cells are left: {}", String::from_utf8_lossy(&output.stderr)),
+                Err(error) => eprintln!("cells are left: {error}"),
+            }
+        }
+    }
+
     fn print_logs(&self) {
         let logs = self.dir.path().join("demo/logs");
         let mut files: Vec<_> = fs::read_dir(logs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -281,13 +298,28 @@ impl Drop for World {
         }
         signal(self.pid(), nix::sys::signal::Signal::SIGTERM);
         let began = std::time::Instant::now();
-        while matches!(self.demo.try_wait(), Ok(None)) {
-            if began.elapsed() > STOP_WITHIN {
-                let _ = self.demo.kill();
+        let ended = loop {
+            match self.demo.try_wait() {
+                Ok(None) if began.elapsed() > STOP_WITHIN => drop(self.demo.kill()),
+                Ok(None) => {}
+                ended => break ended.ok().flatten(),
             }
             std::thread::sleep(Duration::from_millis(20));
+        };
+        if !ended.is_some_and(|status| status.success()) {
+            self.end_cells();
         }
     }
+}
+
+/// One of this build's programs, as the user of a world.
+fn program(name: &str, dir: &Path, user: Option<&str>) -> Command {
+    let Some(user) = user else { return Command::new(binary(name)) };
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", &gid_of(user), "--clear-groups", "--"]);
+    command.arg(lend_binaries(&dir.join("bin")).join(name)).env("HOME", dir);
+    command.current_dir(dir).env_remove("XDG_RUNTIME_DIR").env_remove("XDG_STATE_HOME");
+    command
 }
 
 /// Sends a signal to a process that may be gone.
@@ -297,15 +329,7 @@ pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
 
 fn spawn(dir: &Path, options: &WorldOptions) -> Child {
     let log = fs::File::create(dir.join("demo.log")).expect("a log");
-    let mut command = if let Some(user) = options.user {
-        let muster = lend_binaries(&dir.join("bin"));
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", user, "--regid", &gid_of(user), "--clear-groups", "--"]).arg(muster).env("HOME", dir);
-        command.current_dir(dir).env_remove("XDG_RUNTIME_DIR").env_remove("XDG_STATE_HOME");
-        command
-    } else {
-        Command::new(binary("muster"))
-    };
+    let mut command = program("muster", dir, options.user);
     command.arg("demo").arg("--dir").arg(dir.join("demo")).arg("--ready-file").arg(dir.join("ready.json"));
     command.args(["--nodes", &options.nodes.to_string()]);
     command.args(["--console", "127.0.0.1:0", "--operator", "127.0.0.1:0", "--quic", "127.0.0.1:0"]);
@@ -330,7 +354,7 @@ fn gid_of(user: &str) -> String {
     nix::unistd::User::from_name(user).expect("passwd").expect("the user exists").gid.to_string()
 }
 
-/// The build where another user can run it, wherever the source tree stands; gives `muster` there.
+/// The build where another user can run it, wherever the source tree stands; gives the folder.
 fn lend_binaries(to: &Path) -> PathBuf {
     let from = binary("muster").parent().expect("a folder").to_path_buf();
     let _ = fs::create_dir(to);
@@ -344,5 +368,5 @@ fn lend_binaries(to: &Path) -> PathBuf {
             let _ = fs::copy(entry.path(), &target).expect("a copy of a binary");
         }
     }
-    to.join("muster")
+    to.to_path_buf()
 }

@@ -124,9 +124,12 @@ pub struct Payload {
     /// Group ids of it.
     #[serde(default)]
     pub gid_map: Vec<IdMap>,
-    /// `cgroup.procs` files of the cgroup `work`, one per hierarchy, opened for writing.
+    /// Files of the cgroup `work`, one per hierarchy of version 1, that a payload enters by writing to them.
     #[serde(default)]
     pub cgroup_fds: Vec<RawFd>,
+    /// Directory of `work` in version 2, in which payloads are born.
+    #[serde(default)]
+    pub cgroup_v2_fd: Option<RawFd>,
     /// Open files a payload may have; null: as inherited. Lowered to what may be set.
     #[serde(default)]
     pub nofile: Option<u64>,

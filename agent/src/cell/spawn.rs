@@ -6,12 +6,13 @@
 
 use super::config::{CellConfig, IdMap, Isolation, Payload};
 use super::{CellError, seccomp, userns};
+use crate::birth;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{ForkResult, Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
+use nix::unistd::{ForkResult, Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use seccompiler::BpfProgram;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
@@ -59,6 +60,8 @@ pub(super) struct Spawner {
     outside_ids: (u32, u32),
     user_ns: Option<OwnedFd>,
     cgroups: Vec<File>,
+    /// Directory of `work` in version 2.
+    cgroup_v2: Option<OwnedFd>,
     seccomp: Option<BpfProgram>,
     /// Without a PID namespace the kernel must be asked to end children with us.
     die_with_us: bool,
@@ -70,7 +73,8 @@ pub(super) struct Spawner {
 impl Spawner {
     /// Makes the user namespace and whatever else all payloads share.
     pub(super) fn new(config: &CellConfig) -> Result<Self, CellError> {
-        let Payload { uid_map, gid_map, cgroup_fds, nofile, memlock_unlimited, seccomp } = &config.payload;
+        let Payload { uid_map, gid_map, cgroup_fds, cgroup_v2_fd, nofile, memlock_unlimited, seccomp } =
+            &config.payload;
         let user_ns = if uid_map.is_empty() {
             None
         } else {
@@ -91,6 +95,8 @@ impl Spawner {
             user_ns,
             // SAFETY: the root half opened these for this process, and nothing else here knows them.
             cgroups: cgroup_fds.iter().map(|fd| unsafe { File::from_raw_fd(*fd) }).collect(),
+            // SAFETY: as above.
+            cgroup_v2: cgroup_v2_fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
             seccomp: if *seccomp { seccomp::program() } else { None },
             die_with_us: config.isolation == Isolation::None,
             env: environment(config),
@@ -124,10 +130,11 @@ impl Spawner {
     /// Starts `program` as leader of a session of its own.
     pub(super) fn spawn(&self, program: &Program, stdio: ChildStdio) -> io::Result<Pid> {
         // SAFETY: this process has one thread, so the child may use anything the parent could.
-        match unsafe { fork() }? {
+        let (forked, in_group) = unsafe { birth::fork_into(self.cgroup_v2.as_ref()) }?;
+        match forked {
             ForkResult::Parent { child } => Ok(child),
             ForkResult::Child => {
-                let code = match self.enter(stdio) {
+                let code = match self.enter(stdio, in_group) {
                     Ok(()) => exec(program),
                     Err((what, error)) => complain(&format!("cannot {what}: {error}"), WALLS_FAILED),
                 };
@@ -138,15 +145,20 @@ impl Spawner {
     }
 
     /// In the child: everything up to exec.
-    fn enter(&self, stdio: ChildStdio) -> Result<(), (&'static str, io::Error)> {
+    fn enter(&self, stdio: ChildStdio, in_group: bool) -> Result<(), (&'static str, io::Error)> {
         let at = |what| move |error: Errno| (what, io::Error::from(error));
         setsid().map_err(at("begin a session"))?;
         take_stdio(stdio).map_err(at("take its stdio"))?;
         for cgroup in &self.cgroups {
             (&*cgroup).write_all(b"0\n").map_err(|error| ("join its cgroup", error))?;
         }
+        if let Some(group) = self.cgroup_v2.as_ref().filter(|_| !in_group) {
+            birth::move_to(group).map_err(|error| ("join its cgroup", error))?;
+        }
         if let Some(user_ns) = &self.user_ns {
             setns(user_ns, CloneFlags::CLONE_NEWUSER).map_err(at("enter its user namespace"))?;
+            // Here and not for PID 1: from a namespace of its own it could not put a child into `work`.
+            unshare(CloneFlags::CLONE_NEWCGROUP).map_err(at("hide the groups above its own"))?;
         }
         // Running as this account already, without rights to change it (isolation `none`), is as good.
         let is_already = (Uid::effective().as_raw(), Gid::effective().as_raw()) == self.ids;

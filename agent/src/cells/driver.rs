@@ -3,7 +3,7 @@
 use super::{
     Cells, MESSAGES_WAITING, Sockets, Tools, adopt,
     entry::Entry,
-    logs, report, watch,
+    logs, report, usage, watch,
     work::{self, Outcome},
 };
 use crate::{
@@ -58,11 +58,14 @@ pub struct Driver {
     document: Option<Document>,
     held: Option<Held>,
     refusal: String,
+    /// A document that could not be kept, and when it is tried again.
+    offered: Option<(Instant, Desired)>,
     unclaimed: BTreeSet<AllocationId>,
     sequence: u64,
     /// When work that failed may be tried again.
     held_back: BTreeMap<AllocationId, Instant>,
     wake: Instant,
+    meter: usage::Meter,
     work: Scope,
     watches: BTreeMap<AllocationId, Scope>,
     shipping: BTreeSet<AllocationId>,
@@ -104,10 +107,12 @@ impl Driver {
             document,
             held,
             refusal: String::new(),
+            offered: None,
             unclaimed: BTreeSet::new(),
             sequence,
             held_back: BTreeMap::new(),
             wake: Instant::now(),
+            meter: usage::Meter::new(),
             work: Scope::default(),
             watches: BTreeMap::new(),
             shipping: BTreeSet::new(),
@@ -159,6 +164,7 @@ impl Driver {
 
     async fn offer(&mut self, offered: Desired) {
         self.refusal.clear();
+        self.offered = None;
         match desired::judge(self.held.as_ref(), &offered) {
             Verdict::Same => {}
             Verdict::Refuse(refusal) => {
@@ -172,7 +178,10 @@ impl Driver {
                     sha256: offered.sha256,
                 };
                 if let Err(error) = self.tools.journal.keep_desired(held.clone()).await {
-                    return tracing::error!(%error, "the document cannot be kept, so it is not acted upon");
+                    // Its disk is full, say: it is not sent again, so it is tried again here.
+                    tracing::error!(%error, "the document cannot be kept, so it is not acted upon");
+                    let again = Desired { document: held.document.into(), sha256: held.sha256, ..offered };
+                    return self.offered = Some((Instant::now() + REPLAN, again));
                 }
                 self.generation.send_replace(Some((held.generation, held.sha256.clone())));
                 (self.document, self.held) = (Some(document), Some(held));
@@ -194,7 +203,10 @@ impl Driver {
                 match self.entries.get_mut(&allocation) {
                     // Said once: it counts when the task is done.
                     Some(entry) if entry.busy => entry.gone = true,
-                    Some(entry) => entry.lost("cell_ended", "PID 1 of the cell is gone"),
+                    Some(entry) => {
+                        entry.lost("cell_ended", "PID 1 of the cell is gone");
+                        usage::ends(&self.tools, allocation, true).await;
+                    }
                     None => {}
                 }
             }
@@ -225,14 +237,19 @@ impl Driver {
             Outcome::Created(info) => {
                 entry.keys = entry.spec.as_ref().and_then(|spec| spec.ssh_keys.clone());
                 entry.learn(&info);
-                let phase = entry.phase();
+                let correlation_id = entry.spec.as_ref().map_or("", |spec| spec.correlation_id.as_str());
+                tracing::info!(%allocation, correlation_id, "the cell stands");
+                let (phase, epoch) = (entry.phase(), entry.report.lease_epoch);
                 self.set(allocation, phase, "").await;
+                usage::begins(&self.tools, allocation, epoch).await;
             }
             Outcome::CreateFailed { code, detail } => {
-                tracing::warn!(%allocation, code, detail, "the cell could not be built");
+                let correlation_id = entry.spec.as_ref().map_or("", |spec| spec.correlation_id.as_str());
+                tracing::warn!(%allocation, correlation_id, code, detail, "the cell could not be built");
                 entry.lost(&code, &detail);
             }
             Outcome::Ended { receipt, exit, log_sent } => {
+                tracing::info!(%allocation, clean = receipt.clean, left = receipt.leftovers.join("; "), "the cell is gone");
                 entry.socket = None;
                 entry.log_sent = log_sent;
                 entry.report.receipt_json = serde_json::to_string(&receipt).unwrap_or_default();
@@ -275,6 +292,9 @@ impl Driver {
     }
 
     async fn act(&mut self) {
+        if let Some((_, again)) = self.offered.take_if(|(due, _)| *due <= Instant::now()) {
+            self.offer(again).await;
+        }
         let now_ms = self.tools.clock.trusted_ms();
         let seen = self.entries.iter().map(|(id, entry)| (*id, entry.seen())).collect();
         let plan = reconcile::plan(self.document.as_ref(), &seen, now_ms);
@@ -283,7 +303,11 @@ impl Driver {
         self.held_back.retain(|_, until| *until > now);
         let due = plan.wake_ms.map(|at| now + Duration::from_millis(u64::try_from(at - now_ms).unwrap_or(0)));
         let retry = self.held_back.values().min().copied();
-        self.wake = [due, retry].into_iter().flatten().fold(now + SLEEP_MAX, Instant::min);
+        let standing = self.entries.values().filter(|entry| entry.socket.is_some());
+        self.meter.tell(&self.tools, standing.map(|entry| (entry.allocation, entry.report.lease_epoch))).await;
+        let again = self.offered.as_ref().map(|(due, _)| *due);
+        self.wake =
+            [due, retry, again, Some(self.meter.due())].into_iter().flatten().fold(now + SLEEP_MAX, Instant::min);
         for action in plan.actions {
             match action {
                 Action::Create(cell) => self.create(*cell).await,
@@ -319,6 +343,7 @@ impl Driver {
             self.entries.entry(allocation).or_insert_with(|| Entry::new(allocation, lease_epoch, Phase::Ending));
         entry.busy = true;
         let copy = entry.clone();
+        usage::ends(&self.tools, allocation, copy.socket.is_some()).await;
         self.set(allocation, Phase::Ending, &reason).await;
         let tools = self.tools.clone();
         self.begin(allocation, "end", async move { work::end(&tools, copy, reason).await });

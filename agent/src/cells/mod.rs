@@ -9,6 +9,7 @@ mod entry;
 mod leftovers;
 mod logs;
 mod report;
+mod usage;
 mod watch;
 mod work;
 

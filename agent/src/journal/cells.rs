@@ -89,7 +89,10 @@ impl Journal {
     /// [`JournalError`].
     pub async fn forget_cell(&self, allocation: String) -> Result<(), JournalError> {
         self.call(move |connection| {
-            connection.execute("DELETE FROM cells WHERE allocation = ?1", params![allocation])?;
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM cells WHERE allocation = ?1", [&allocation])?;
+            transaction.execute("DELETE FROM usage WHERE allocation = ?1", [&allocation])?;
+            transaction.commit()?;
             Ok(())
         })
         .await

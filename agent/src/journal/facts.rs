@@ -5,12 +5,17 @@ use muster_protocol::facts::{Fact, FactBody};
 use prost::Message;
 use rusqlite::{Connection, params};
 
-/// Facts kept while the coordinator is away. Beyond it the GPUs' own events are not taken any more, so that
-/// what cells did always finds room.
+/// Facts kept while the coordinator is away. Beyond it the GPUs' own events are left out, and the time of cells
+/// waits to be told, so that what cells did always finds room: they are as many as the node has cells.
 const KEPT_MAX: i64 = 50_000;
 
 /// A fact in the outbox.
 pub type KeptFact = Fact;
+
+pub(super) fn is_full(connection: &Connection) -> Result<bool, JournalError> {
+    let kept: i64 = connection.query_row("SELECT count(*) FROM facts", [], |row| row.get(0))?;
+    Ok(kept >= KEPT_MAX)
+}
 
 pub(super) fn append(connection: &Connection, at_ms: i64, body: FactBody) -> Result<(), JournalError> {
     let fact = Fact { number: 0, at_ms, body: Some(body) };
@@ -25,11 +30,8 @@ impl Journal {
     /// [`JournalError`].
     pub async fn fact(&self, at_ms: i64, body: FactBody) -> Result<bool, JournalError> {
         self.call(move |connection| {
-            if matches!(body, FactBody::Xid(_)) {
-                let kept: i64 = connection.query_row("SELECT count(*) FROM facts", [], |row| row.get(0))?;
-                if kept >= KEPT_MAX {
-                    return Ok(false);
-                }
+            if matches!(body, FactBody::Xid(_)) && is_full(connection)? {
+                return Ok(false);
             }
             append(connection, at_ms, body)?;
             Ok(true)

@@ -6,11 +6,13 @@ mod cells;
 mod desired;
 mod facts;
 mod tasks;
+mod usage;
 
 pub use cells::KeptCell;
 pub use desired::Held;
 pub use facts::KeptFact;
 pub use tasks::{KeptResult, KeptTask};
+pub use usage::Leased;
 
 use crate::clock::Word;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -162,7 +164,28 @@ fn prepare(connection: &mut Connection) -> Result<Identity, JournalError> {
     let word = get(&transaction, "clock")?.and_then(|text| parse_word(&text));
     transaction.commit()?;
     tasks::interrupt_running(connection)?;
+    if let Err(error) = make_room(connection) {
+        tracing::warn!(%error, "no room could be set aside for a full disk");
+    }
     Ok(Identity { epoch, join_sequence: starts, word })
+}
+
+/// Free pages that are kept in the file for a day when the disk is full, in bytes.
+const ROOM: i64 = 1 << 20;
+
+/// Makes room, in the file and in its log: what has to be written on a full disk overwrites it. Free pages that are
+/// there already are used again.
+fn make_room(connection: &Connection) -> Result<(), JournalError> {
+    connection.execute_batch("DROP TABLE IF EXISTS room")?;
+    // In two transactions: pages that are made and freed in one are never written, and so belong to nobody.
+    let made = connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; CREATE TABLE room (filler BLOB); INSERT INTO room VALUES (zeroblob({ROOM})); COMMIT;
+         DROP TABLE room; PRAGMA wal_checkpoint(RESTART);"
+    ));
+    if made.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    Ok(made?)
 }
 
 fn parse_word(text: &str) -> Option<Word> {

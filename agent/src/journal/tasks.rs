@@ -3,6 +3,11 @@
 use super::{Journal, JournalError};
 use rusqlite::{Connection, OptionalExtension, params};
 
+/// A result that nobody asks for is kept so long, ms.
+const KEPT_MS: i64 = 7 * 24 * 3_600_000;
+/// Results that are kept at most; beyond it the oldest go.
+const KEPT_MAX: i64 = 10_000;
+
 /// What the journal knows of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptTask {
@@ -34,13 +39,25 @@ pub(super) fn interrupt_running(connection: &Connection) -> Result<(), JournalEr
     Ok(())
 }
 
+fn forget_old(connection: &Connection, now_ms: i64) -> Result<(), JournalError> {
+    connection.execute("UPDATE tasks SET ended_ms = ?1 WHERE done = 1 AND ended_ms IS NULL", [now_ms])?;
+    connection.execute("DELETE FROM tasks WHERE done = 1 AND ended_ms < ?1", [now_ms - KEPT_MS])?;
+    connection.execute(
+        "DELETE FROM tasks WHERE done = 1 AND id IN
+         (SELECT id FROM tasks WHERE done = 1 ORDER BY ended_ms DESC, id DESC LIMIT -1 OFFSET ?1)",
+        [KEPT_MAX],
+    )?;
+    Ok(())
+}
+
 impl Journal {
-    /// Accepts a task, unless its id is known.
+    /// Accepts a task, unless its id is known. `now_ms` is trusted time: results that are too old go first.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn accept_task(&self, id: String, kind: String) -> Result<KeptTask, JournalError> {
+    pub async fn accept_task(&self, id: String, kind: String, now_ms: i64) -> Result<KeptTask, JournalError> {
         self.call(move |connection| {
+            forget_old(connection, now_ms)?;
             let kept = connection
                 .query_row("SELECT done, code, detail, result_json FROM tasks WHERE id = ?1", [&id], |row| {
                     let result = KeptResult { code: row.get(1)?, detail: row.get(2)?, result_json: row.get(3)? };
@@ -75,11 +92,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn finish_task(&self, id: String, result: KeptResult) -> Result<(), JournalError> {
+    pub async fn finish_task(&self, id: String, result: KeptResult, now_ms: i64) -> Result<(), JournalError> {
         self.call(move |connection| {
             connection.execute(
-                "UPDATE tasks SET done = 1, code = ?2, detail = ?3, result_json = ?4 WHERE id = ?1",
-                params![id, result.code, result.detail, result.result_json],
+                "UPDATE tasks SET done = 1, code = ?2, detail = ?3, result_json = ?4, ended_ms = ?5 WHERE id = ?1",
+                params![id, result.code, result.detail, result.result_json, now_ms],
             )?;
             Ok(())
         })
@@ -108,7 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("j");
         let journal = Journal::open(&path).unwrap();
-        let accept = async |journal: &Journal| journal.accept_task("nt_1".into(), "probe".into()).await.unwrap();
+        let accept = async |journal: &Journal| journal.accept_task("nt_1".into(), "probe".into(), 5).await.unwrap();
         assert!(!journal.knows_task("nt_1".into()).await.unwrap());
         assert_eq!(accept(&journal).await, KeptTask::New);
         assert!(journal.knows_task("nt_1".into()).await.unwrap());
@@ -118,7 +135,27 @@ mod tests {
         restarted.forget_task("nt_1".into()).await.unwrap();
         assert_eq!(accept(&restarted).await, KeptTask::New);
         let result = KeptResult { code: "ok".into(), ..KeptResult::default() };
-        restarted.finish_task("nt_1".into(), result.clone()).await.unwrap();
+        restarted.finish_task("nt_1".into(), result.clone(), 5).await.unwrap();
         assert_eq!(accept(&restarted).await, KeptTask::Done(result));
+    }
+
+    #[tokio::test]
+    async fn a_result_is_kept_for_a_week_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let begin = async |journal: &Journal, id: &str, now_ms| {
+            journal.accept_task(id.to_owned(), "probe".into(), now_ms).await.unwrap()
+        };
+        let journal = Journal::open(&path).unwrap();
+        let ok = KeptResult { code: "ok".into(), ..KeptResult::default() };
+        assert_eq!(begin(&journal, "nt_done", 0).await, KeptTask::New);
+        journal.finish_task("nt_done".into(), ok.clone(), 0).await.unwrap();
+        assert_eq!(begin(&journal, "nt_cut", 0).await, KeptTask::New);
+        // The agent died while it ran: the week begins when it is looked at again.
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(begin(&journal, "nt_done", KEPT_MS).await, KeptTask::Done(ok));
+        assert_eq!(begin(&journal, "nt_done", KEPT_MS + 1).await, KeptTask::New);
+        assert!(matches!(begin(&journal, "nt_cut", 2 * KEPT_MS).await, KeptTask::Done(_)));
+        assert_eq!(begin(&journal, "nt_cut", 2 * KEPT_MS + 1).await, KeptTask::New);
     }
 }

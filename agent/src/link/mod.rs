@@ -26,6 +26,34 @@ use tokio::{
 };
 use wire::WireError;
 
+/// Delays before dialling again: drawn evenly from nothing to a ceiling that doubles, so that a fleet spreads.
+#[derive(Debug)]
+pub struct Delays {
+    ceiling: Duration,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self { ceiling: DELAY_FIRST }
+    }
+}
+
+impl Delays {
+    /// The next delay.
+    pub fn draw(&mut self) -> Duration {
+        let wait = jitter(self.ceiling);
+        self.ceiling = (self.ceiling * 2).min(DELAY_MAX);
+        wait
+    }
+
+    /// A link stood for so long; a good one begins the delays anew.
+    pub fn stood(&mut self, time: Duration) {
+        if time > GOOD_AFTER {
+            self.ceiling = DELAY_FIRST;
+        }
+    }
+}
+
 /// First delay before dialling again, before jitter.
 const DELAY_FIRST: Duration = Duration::from_secs(1);
 /// Longest delay, before jitter.
@@ -50,16 +78,14 @@ enum End {
 
 /// Keeps a link up until the agent ends.
 pub async fn keep(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
-    let mut delay = DELAY_FIRST;
+    let mut delays = Delays::default();
     loop {
         let began = Instant::now();
         let end = tokio::select! {
             end = up::once(&node, stop.clone()) => end,
             _ = stop.wait_for(|stop| *stop) => End::Stopped,
         };
-        if began.elapsed() > GOOD_AFTER {
-            delay = DELAY_FIRST;
-        }
+        delays.stood(began.elapsed());
         let (wait, why) = match end {
             End::Stopped => return,
             End::After(wait, why) => (wait, why),
@@ -68,11 +94,7 @@ pub async fn keep(node: Arc<Node>, mut stop: watch::Receiver<bool>) {
                 (asked / 2 + jitter(asked), format!("refused: {}: {}", refused.code, refused.detail))
             }
             End::Again(error) if is_refusal(&error) => (DELAY_REFUSED / 2 + jitter(DELAY_REFUSED), error.to_string()),
-            End::Again(error) => {
-                let wait = jitter(delay);
-                delay = (delay * 2).min(DELAY_MAX);
-                (wait, error.to_string())
-            }
+            End::Again(error) => (delays.draw(), error.to_string()),
             End::Recover(why) => match recover(&node).await {
                 Ok(()) => (Duration::ZERO, why),
                 Err(error) => (DELAY_REFUSED / 2 + jitter(DELAY_REFUSED), format!("{why}; {error}")),

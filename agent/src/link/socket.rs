@@ -1,7 +1,8 @@
 //! The only UDP socket of the agent. A simulation, or a way round networks that drop UDP, replaces this file's
 //! abstract socket and nothing else.
 
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use muster_pki::socket::UdpRuntime;
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -17,7 +18,7 @@ pub fn endpoint(towards: SocketAddr) -> io::Result<Endpoint> {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let runtime = Arc::new(TokioRuntime);
+    let runtime = Arc::new(UdpRuntime);
     let socket = runtime.wrap_udp_socket(UdpSocket::bind(any)?)?;
     over(socket, runtime)
 }

@@ -1,33 +1,36 @@
-//! Samples: one stream each, and the first to be left out when the link is slow.
+//! Samples over the link, in order: what waited while there was none first, then each as it is taken. One batch is
+//! on its way at a time, and it is let go when the coordinator has all of it.
 
 use super::up::Link;
+use crate::clock;
 use muster_protocol::{Kind, frame::encode};
-use std::{sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use std::sync::Arc;
 
 /// Priority below everything else.
 const PRIORITY: i32 = -100;
 
-/// Samples until the link ends.
-pub(super) async fn run(link: Arc<Link>, period: Duration) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut shed = 0;
+/// Sends until the link ends.
+pub(super) async fn run(link: Arc<Link>) {
+    let samples = &link.node.samples;
+    samples.link_is_new();
     loop {
-        ticks.tick().await;
-        let sample = link.node.sampler.lock().await.sample(shed).await;
-        let frame = encode(Kind::Telemetry, &sample);
-        let send = async {
-            let mut stream = link.connection.open_uni().await.ok()?;
-            // Priority is a wish: on a stream that is already gone it changes nothing.
-            let _ = stream.set_priority(PRIORITY);
-            stream.write_chunk(frame).await.ok()?;
-            stream.finish().ok()
-        };
-        match timeout(period / 2, send).await {
-            Ok(Some(())) => shed = 0,
-            Ok(None) => return,
-            Err(_) => shed += 1,
+        let batch = samples.next().await;
+        let Ok(mut stream) = link.connection.open_uni().await else { return };
+        // Priority is a wish: on a stream that is already gone it changes nothing.
+        let _ = stream.set_priority(PRIORITY);
+        for (age, mut sample) in batch {
+            // By the clock of now: it may have been corrected since.
+            sample.sampled_ms = clock::wall_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+            if stream.write_chunk(encode(Kind::Telemetry, &sample)).await.is_err() {
+                break;
+            }
+        }
+        // Fails only for a stream that is gone, as the next line says.
+        let _ = stream.finish();
+        match stream.stopped().await {
+            // All of it has arrived, or the coordinator wants none of it.
+            Ok(_) => samples.confirm(),
+            Err(_) => return,
         }
     }
 }

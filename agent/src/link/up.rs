@@ -139,7 +139,8 @@ async fn stay(
     scope.spawn("heartbeat", heartbeat(Arc::clone(&link), period(welcome.heartbeat_ms)));
     scope.spawn("report", report(Arc::clone(&link)));
     scope.spawn("inventory", inventory(Arc::clone(&link)));
-    scope.spawn("telemetry", telemetry::run(Arc::clone(&link), period(welcome.telemetry_ms)));
+    node.samples.set_period(period(welcome.telemetry_ms));
+    scope.spawn("telemetry", telemetry::run(Arc::clone(&link)));
     scope.spawn("facts", facts::run(Arc::clone(&link)));
     scope.spawn("streams", streams::run(Arc::clone(&link)));
     scope.spawn("renewal", renewal::run(Arc::clone(&link)));

@@ -161,12 +161,21 @@ fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&st
     config.status_fd = status.as_raw_fd();
     config.ready_fd = Some(ready_write.as_raw_fd());
     config.payload.cgroup_fds = work.iter().map(AsRawFd::as_raw_fd).collect();
-    let inherit = [listener.into(), status.into(), ready_write].into_iter().chain(work).collect();
+    config.payload.cgroup_v2_fd = groups.work_v2.as_ref().map(AsRawFd::as_raw_fd);
+    let inherit = [listener.into(), status.into(), ready_write].into_iter().chain(work).chain(groups.work_v2).collect();
     if record.level == Level::Userns && record.ids.is_none() {
         spawn::become_own_root()?;
     }
     step("init");
-    let start = Start { allocation: record.allocation, shape, level: record.level, enter: groups.init, inherit, log };
+    let start = Start {
+        allocation: record.allocation,
+        shape,
+        level: record.level,
+        enter: groups.init,
+        group: groups.init_v2,
+        inherit,
+        log,
+    };
     let mut started = spawn::start(start, !wired)?;
     record.pid = started.pid;
     record.start_time =
@@ -182,7 +191,7 @@ fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&st
 
 fn make_groups(half: &Half, wanted: &CreateCell, record: &mut Record) -> Result<cgroup::Groups, Fault> {
     use cgroup::{Groups, Hierarchies, Limit};
-    let mut groups = Groups { init: Vec::new(), work: Vec::new(), enforced: Vec::new() };
+    let mut groups = Groups::default();
     if record.level == Level::Cell {
         let rules = devices::rules(&wanted.devices)?;
         let (node, cell) = (record.node.short(), record.allocation.to_string());
@@ -371,6 +380,7 @@ fn cell_config(half: &Half, wanted: &CreateCell, record: &Record, root: &Path) -
             uid_map: maps.clone(),
             gid_map: maps,
             cgroup_fds: Vec::new(),
+            cgroup_v2_fd: None,
             nofile: Some(NOFILE),
             memlock_unlimited: true,
             seccomp: record.level != Level::None,

@@ -7,12 +7,13 @@ use super::fault::{Doing, Fault};
 use super::mounts::{self, Shape};
 use super::net;
 use super::words::Level;
+use crate::birth;
 use muster_protocol::ids::AllocationId;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
-use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, setsid};
+use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid};
 use std::ffi::{CString, c_char};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -29,8 +30,10 @@ pub(super) struct Start {
     /// Absent: no walls, level `none`.
     pub(super) shape: Option<Shape>,
     pub(super) level: Level,
-    /// `cgroup.procs` of `init`, one per hierarchy.
+    /// What is written to enter `init`, one per hierarchy of version 1.
     pub(super) enter: Vec<File>,
+    /// The directory of `init` in version 2.
+    pub(super) group: Option<OwnedFd>,
     /// Descriptors that `muster-agent cell` inherits under their numbers.
     pub(super) inherit: Vec<OwnedFd>,
     /// Its stdout and stderr.
@@ -65,10 +68,11 @@ pub(super) fn start(start: Start, own_network: bool) -> Result<Started, Fault> {
         unshare(spaces).doing("make namespaces")?;
     }
     // SAFETY: a worker has one thread, so the child may call whatever it likes.
-    match unsafe { fork() }.doing("start PID 1")? {
+    let (forked, in_group) = unsafe { birth::fork_into(start.group.as_ref()) }.doing("start PID 1")?;
+    match forked {
         ForkResult::Child => {
             drop((config_write, failure_read));
-            let fault = match become_cell(&start, &exe, &config_read) {
+            let fault = match become_cell(&start, in_group, &exe, &config_read) {
                 Err(fault) => fault,
                 Ok(never) => match never {},
             };
@@ -91,14 +95,17 @@ pub(super) fn start(start: Start, own_network: bool) -> Result<Started, Fault> {
     }
 }
 
-fn become_cell(start: &Start, exe: &File, config: &OwnedFd) -> Result<std::convert::Infallible, Fault> {
+fn become_cell(start: &Start, in_group: bool, exe: &File, config: &OwnedFd) -> Result<std::convert::Infallible, Fault> {
+    if let Some(group) = start.group.as_ref().filter(|_| !in_group) {
+        birth::move_to(group).doing("enter the control group")?;
+    }
     for mut group in &start.enter {
         group.write_all(b"0").doing("enter the control group")?;
     }
     setsid().doing("leave the agent's session")?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     if let Some(shape) = &start.shape {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP).doing("make namespaces")?;
+        unshare(CloneFlags::CLONE_NEWNS).doing("make namespaces")?;
         nix::unistd::sethostname(&shape.host_name).doing("set the host name")?;
         net::loopback_up().doing("bring the loopback up")?;
     }

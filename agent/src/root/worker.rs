@@ -86,8 +86,8 @@ fn forget(half: &Half, allocation: AllocationId) -> Result<Reply, Fault> {
         Some(record) if record.phase != Phase::Ended => {
             Err(Fault::new("cell_not_ended", allocation, "only an ended cell can be forgotten"))
         }
-        Some(record) if record.receipt.as_ref().is_some_and(|receipt| !receipt.clean) && record.ids.is_some() => {
-            // Its ids stay claimed as long as its record names them.
+        Some(record) if record.receipt.as_ref().is_some_and(|receipt| !receipt.clean) => {
+            // What is left is known by this record alone, and its ids stay claimed as long as it names them.
             Ok(Reply::Done)
         }
         _ => half.places.forget(allocation).map(|()| Reply::Done),

@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::{
     sync::{broadcast, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// Steps of a task that a slow link may be behind; older ones are left out.
@@ -37,6 +37,8 @@ const STEPS_WAITING: usize = 64;
 const RUNNING_MAX: usize = 32;
 /// Longest a task may run, whatever its offer says.
 const DEADLINE_MAX: Duration = Duration::from_secs(3600);
+/// A result that could not be written is tried again after this.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Deadline of an offer that names none.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(120);
 
@@ -96,15 +98,15 @@ impl Tasks {
 
     /// Journals an offer and starts it, unless its id is known.
     async fn begin(&self, offer: TaskOffer) -> Result<Begun, JournalError> {
-        let journal = &self.bench.tools.journal;
-        match journal.accept_task(offer.id.clone(), offer.kind.clone()).await? {
+        let Tools { journal, clock, .. } = &self.bench.tools;
+        match journal.accept_task(offer.id.clone(), offer.kind.clone(), clock.trusted_ms()).await? {
             KeptTask::Done(result) => Ok(Begun::Done(result)),
             KeptTask::Running => {
                 let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&offer.id).cloned();
                 match running {
                     Some(running) => Ok(Begun::Runs(running)),
                     // It ended between the two looks.
-                    None => match journal.accept_task(offer.id, offer.kind).await? {
+                    None => match journal.accept_task(offer.id, offer.kind, clock.trusted_ms()).await? {
                         KeptTask::Done(result) => Ok(Begun::Done(result)),
                         _ => Ok(Begun::Done(result("failed", "the task is lost"))),
                     },
@@ -121,11 +123,18 @@ impl Tasks {
         let running = Running { steps: steps.clone(), done, cancel: Arc::new(cancel) };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(offer.id.clone(), running.clone());
         let (bench, registry) = (Arc::clone(&self.bench), Arc::clone(&self.running));
+        let correlation_id = offer.correlation_id.clone();
+        tracing::info!(task = offer.id, kind = offer.kind, correlation_id, "a task begins");
         self.scope.lock().unwrap_or_else(PoisonError::into_inner).spawn("node-task", async move {
             let id = offer.id.clone();
             let ended = execute(&bench, offer, steps, cancelled).await;
-            if let Err(error) = bench.tools.journal.finish_task(id.clone(), ended.clone()).await {
+            tracing::info!(task = id, code = ended.code, detail = ended.detail, correlation_id, "a task has ended");
+            let Tools { journal, clock, .. } = &bench.tools;
+            // With a full disk the result is still told to whoever follows; it is kept as soon as there is room.
+            while let Err(error) = journal.finish_task(id.clone(), ended.clone(), clock.trusted_ms()).await {
                 tracing::error!(%error, id, "a task's result is not in the journal");
+                finish.send_replace(Some(ended.clone()));
+                sleep(AGAIN).await;
             }
             registry.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             finish.send_replace(Some(ended));

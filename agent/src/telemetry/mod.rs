@@ -1,7 +1,10 @@
 //! What is measured, and the inventory. Cheap by design: files that stay open, nothing kept, nothing made up.
 
+mod backlog;
 mod host;
+mod mean;
 
+pub use backlog::Backlog;
 pub use host::HostSampler;
 
 use crate::{
@@ -18,7 +21,7 @@ use muster_protocol::{
     limits::SLOTS_PER_NODE,
     telemetry::{CellSample, Sample},
 };
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 /// Cells measured in one sample; the others take turns.
 const CELLS_AT_ONCE: usize = 64;
@@ -42,13 +45,13 @@ impl Sampler {
     }
 
     /// One sample, now.
-    pub async fn sample(&mut self, shed: u32) -> Sample {
+    pub async fn sample(&mut self) -> Sample {
         Sample {
             sampled_ms: clock::wall_ms(),
             host: Some(self.host.sample()),
             gpus: self.gpus.sample(),
-            shed,
             cells: self.cells().await,
+            ..Sample::default()
         }
     }
 
@@ -82,6 +85,17 @@ impl Sampler {
             memory_used_bytes: usage.memory_bytes,
             pids: usage.pids,
         }
+    }
+}
+
+/// Takes a sample each period for ever, whether there is a link or not.
+pub async fn keep(mut sampler: Sampler, backlog: Arc<Backlog>) {
+    let mut next = tokio::time::Instant::now();
+    loop {
+        tokio::time::sleep_until(next).await;
+        backlog.push(sampler.sample().await);
+        // A sample that took too long is not made up for.
+        next = (next + backlog.period()).max(tokio::time::Instant::now());
     }
 }
 

@@ -309,6 +309,7 @@ pub(crate) fn wanted() -> CreateCell {
         max_runtime_s: None,
         not_after_ms: None,
         ssh_keys: Some(vec!["ssh-ed25519 AAAA one".into()]),
+        correlation_id: String::new(),
     };
     CreateCell { cell, devices: Vec::new(), env: BTreeMap::from([("CUDA_VISIBLE_DEVICES".into(), "".into())]) }
 }

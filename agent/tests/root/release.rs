@@ -2,6 +2,7 @@
 
 use crate::kit::{Node, Session, run, wanted};
 use muster_agent::gpu::DevicePath;
+use muster_agent::root::{Reply, Request};
 use std::process::Command;
 
 #[test]
@@ -59,4 +60,26 @@ fn a_home_that_somebody_holds_is_a_leftover_until_it_is_free() {
     drop(holder);
     let receipt = node.end(cell.allocation, 0);
     assert!(receipt.clean, "{receipt:?}");
+}
+
+#[test]
+fn what_a_cell_without_ids_of_its_own_left_is_known_until_it_is_gone() {
+    let node = Node::start_with_level("none");
+    let cell = node.create(wanted());
+    let home = run(&cell, "mkdir inner; pwd").out.trim().to_owned();
+    let inner = format!("{home}/inner");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "planted", &inner]).status();
+    assert!(mounted.unwrap().success());
+    let receipt = node.end(cell.allocation, 0);
+    assert!(!receipt.clean, "{receipt:?}");
+    // The run half has told of it and forgets; who looks again still finds it.
+    assert!(matches!(node.ask(Request::CellForget { allocation: cell.allocation }), Ok(Reply::Done)));
+    let receipt = node.end(cell.allocation, 0);
+    let unmounted = Command::new("umount").arg(&inner).status();
+    assert!(!receipt.clean, "{receipt:?}");
+    assert!(unmounted.unwrap().success());
+    let receipt = node.end(cell.allocation, 0);
+    assert!(receipt.clean, "{receipt:?}");
+    assert!(matches!(node.ask(Request::CellForget { allocation: cell.allocation }), Ok(Reply::Done)));
+    assert_eq!(node.traces(), Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! What a cell can see and touch.
 
-use crate::kit::{Node, run, wanted};
+use crate::kit::{Node, Session, run, wait_for, wanted};
 use muster_agent::gpu::DevicePath;
 use muster_agent::root::{CellInfo, CreateCell};
 use std::fs;
@@ -219,4 +219,36 @@ fn an_image_is_a_root_too() {
         muster_protocol::desired::Image::Rootfs { path: format!("{}/tiny/../../", images.path().display()) };
     let refused = outside.ask(muster_agent::root::Request::CellCreate(Box::new(foreign))).unwrap_err();
     assert!(refused.to_string().contains("outside of the image directory"), "{refused}");
+}
+
+/// Groups of a process of this machine, by hierarchy.
+fn groups(pid: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let mine = text.lines().filter_map(|line| line.splitn(3, ':').nth(2)).filter(|path| path.contains("/al_"));
+    mine.map(str::to_owned).collect()
+}
+
+#[test]
+fn payloads_are_in_their_group_in_every_hierarchy_and_see_nothing_above_it() {
+    let node = Node::start();
+    let cell = node.create(wanted());
+    let inside = run(&cell, "cut -d: -f3 /proc/self/cgroup | sort -u");
+    assert!(!inside.out.contains("al_"), "{inside:?}");
+    let init = groups(&cell.pid.to_string());
+    assert!(!init.is_empty() && init.iter().all(|path| path.ends_with("/init")), "{init:?}");
+    // Named by an odd argument, so that it is found from outside.
+    let odd = format!("86400.{}", cell.pid);
+    let _sleeper = Session::open(&cell, &format!("exec sleep {odd}"));
+    let mut found = Vec::new();
+    wait_for("the payload runs", || {
+        let processes = fs::read_dir("/proc").expect("/proc").flatten();
+        let mut named = processes.filter(|entry| {
+            let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).eq([&b"sleep"[..], odd.as_bytes(), &b""[..]])
+        });
+        found = named.next().map(|entry| groups(&entry.file_name().to_string_lossy())).unwrap_or_default();
+        !found.is_empty()
+    });
+    assert_eq!(found.len(), init.len(), "{found:?}");
+    assert!(found.iter().all(|path| path.ends_with("/work")), "{found:?}");
 }

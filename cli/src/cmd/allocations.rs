@@ -16,6 +16,24 @@ pub enum Allocations {
     List(List),
     /// One of them.
     Show(Show),
+    /// End one whoever's it is, with a reason that its owner sees (operators).
+    ForceRelease(Force),
+}
+
+/// Which one to end, and why.
+#[derive(Debug, Args)]
+pub struct Force {
+    /// Id or name.
+    allocation: String,
+    /// Why; its owner sees it beside your name.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// The node will not come back: wait for no proof, and hold its slots back.
+    #[arg(long)]
+    node_lost: bool,
+    /// Return as soon as the release has begun.
+    #[arg(long)]
+    no_wait: bool,
 }
 
 /// Which ones.
@@ -48,6 +66,7 @@ pub(super) async fn run(context: &Context, command: Allocations) -> Result<()> {
     match command {
         Allocations::List(args) => list(context, &args).await,
         Allocations::Show(args) => show(context, &args.allocation).await,
+        Allocations::ForceRelease(args) => force(context, args).await,
     }
 }
 
@@ -117,10 +136,16 @@ async fn show(context: &Context, wanted: &str) -> Result<()> {
         ("created", time(&item, "created_at")),
         ("active", time(&item, "active_at")),
     ];
+    if text(&item, "degraded_at") != "-" {
+        facts.push(("node lost", time(&item, "degraded_at")));
+    }
     for (name, path) in [("exit code", "exit_code"), ("ssh", "ssh.command"), ("host key", "ssh.host_key")] {
         if text(&item, path) != "-" {
             facts.push((name, text(&item, path)));
         }
+    }
+    if item["forced"].is_object() {
+        facts.push(("ended by", format!("{}: {}", text(&item, "forced.by"), text(&item, "forced.reason"))));
     }
     for (name, path) in [("failure", "failure_reason"), ("release failure", "release_failed_reason")] {
         match &item[path] {
@@ -133,6 +158,26 @@ async fn show(context: &Context, wanted: &str) -> Result<()> {
         }
     }
     output::facts(&facts)
+}
+
+async fn force(context: &Context, args: Force) -> Result<()> {
+    let mut client = context.staff()?;
+    let list = "/api/v1/admin/allocations";
+    let id = resolve::any_allocation(&mut client, &args.allocation).await?;
+    let body = json!({"reason": args.reason, "node_lost": args.node_lost});
+    let answer = client.post(&format!("{list}/{id}/force-release"), &body).await?;
+    if context.json {
+        output::json(&answer)?;
+    }
+    match answer["operation_id"].as_str() {
+        Some(operation) if !args.no_wait => {
+            let ended = progress::follow(&mut client, operation).await?;
+            progress::outcome(&ended)?;
+            eprintln!("released {id}");
+        }
+        _ => eprintln!("releasing {id}"),
+    }
+    Ok(())
 }
 
 pub(super) async fn release(context: &Context, args: Release) -> Result<()> {

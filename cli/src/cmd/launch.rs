@@ -58,6 +58,7 @@ pub(super) async fn run(context: &Context, args: Launch) -> Result<()> {
     let mut client = context.user()?;
     let wait = args.wait;
     let batch = !args.command.is_empty();
+    let name = args.name.clone();
     let body = body(&mut client, args).await?;
     let answer = client.post("/api/v1/allocations", &body).await?;
     let ids: Vec<String> =
@@ -79,7 +80,8 @@ pub(super) async fn run(context: &Context, args: Launch) -> Result<()> {
     }
     progress::outcome(&ended)?;
     if let (false, Some(id)) = (context.json, ids.first()) {
-        let next = if batch { format!("muster logs {id} --follow") } else { format!("muster terminal {id}") };
+        let what = name.as_ref().filter(|_| ids.len() == 1).unwrap_or(id);
+        let next = if batch { format!("muster logs {what} --follow") } else { format!("muster terminal {what}") };
         eprintln!("next: {next}");
     }
     Ok(())

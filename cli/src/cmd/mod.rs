@@ -1,6 +1,7 @@
 //! The commands: one file a noun.
 
 mod allocations;
+mod attention;
 mod audit;
 mod completions;
 mod keys;
@@ -55,6 +56,8 @@ pub enum Command {
     Whoami,
     /// Print the bearer, for other programs.
     Token,
+    /// What needs an operator, worst first (operators).
+    Attention(attention::Attention),
     /// Machines (operators).
     #[command(subcommand)]
     Nodes(nodes::Nodes),
@@ -158,6 +161,7 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Logout => login::logout(context).await,
         Command::Whoami => login::whoami(context).await,
         Command::Token => login::token(context).await,
+        Command::Attention(args) => attention::run(context, args).await,
         Command::Nodes(command) => nodes::run(context, command).await,
         Command::Tokens(command) => tokens::run(context, command).await,
         Command::Slots(command) => slots::run(context, command).await,

@@ -10,6 +10,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+const FUSE: &str = "/api/v1/admin/fuse";
 /// How many of a node's tasks are looked through for the one of a probe.
 const RECENT_TASKS: usize = 50;
 
@@ -30,8 +31,27 @@ pub enum Nodes {
     Cordon(Node),
     /// Place on it again.
     Uncordon(Node),
-    /// Place nothing new on it, and wait until it is empty.
+    /// Place nothing new on it; it is in maintenance as soon as it is empty.
     Drain(Node),
+    /// Its newest tasks; with --requeue or --cancel a way out for one that does not move.
+    Tasks(Tasks),
+    /// The fuse against mass failure: while it is blown, no lost node is given up.
+    Fuse,
+    /// Reset a blown fuse: the cause is known, and what is gone may be treated as gone.
+    ResetFuse(ResetFuse),
+}
+
+/// Which tasks, and what to do with one.
+#[derive(Debug, Args)]
+pub struct Tasks {
+    /// Id or name of the node.
+    node: String,
+    /// Ask the node again for this task; what the node has taken is not run twice.
+    #[arg(long, value_name = "NT", conflicts_with = "cancel")]
+    requeue: Option<String>,
+    /// End this task; without its node it ends at once.
+    #[arg(long, value_name = "NT")]
+    cancel: Option<String>,
 }
 
 /// Which one.
@@ -39,6 +59,14 @@ pub enum Nodes {
 pub struct Node {
     /// Id or name.
     node: String,
+}
+
+/// Why.
+#[derive(Debug, Args)]
+pub struct ResetFuse {
+    /// For the audit trail.
+    #[arg(long)]
+    reason: String,
 }
 
 pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
@@ -51,6 +79,15 @@ pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
         Nodes::Cordon(args) => act(context, &mut client, &args.node, "cordon").await,
         Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
         Nodes::Drain(args) => act(context, &mut client, &args.node, "drain").await,
+        Nodes::Tasks(args) => tasks(context, &mut client, &args).await,
+        Nodes::Fuse => {
+            let fuse = client.get(FUSE).await?;
+            shown_fuse(context, &fuse)
+        }
+        Nodes::ResetFuse(args) => {
+            let fuse = client.post(&format!("{FUSE}/reset"), &json!({ "reason": args.reason })).await?;
+            shown_fuse(context, &fuse)
+        }
         Nodes::Probe(args) => probe(context, &mut client, &args.node).await,
     }
 }
@@ -114,8 +151,13 @@ async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()
         fact("gpu_state"),
         fact("agent_version"),
         ("last_seen_at", time(&node, "last_seen_at")),
+        fact("boot_id"),
         ("labels", text(&node, "labels")),
+        ("backlog", backlog(&node["backlog"])),
     ])?;
+    for condition in node["conditions"].as_array().into_iter().flatten() {
+        output::line(&format!("! {}: {}", text(condition, "code"), text(condition, "detail")))?;
+    }
     let gpus = node["gpus"].as_array().map_or(&[][..], Vec::as_slice);
     if gpus.is_empty() {
         return Ok(());
@@ -143,10 +185,71 @@ fn unit(gpu: &Value, name: &str, per: f64, unit: &str) -> String {
     gpu[name].as_f64().map_or_else(|| "-".into(), |value| format!("{:.0} {unit}", value / per))
 }
 
+fn shown_fuse(context: &Context, fuse: &Value) -> Result<()> {
+    if context.json {
+        return output::json(fuse);
+    }
+    let ids = |name: &str| match fuse[name].as_array().map(Vec::as_slice) {
+        None | Some([]) => "-".to_owned(),
+        Some(ids) => ids.iter().map(output::show).collect::<Vec<_>>().join(" "),
+    };
+    output::facts(&[
+        ("fuse", text(fuse, "state")),
+        ("blown", time(fuse, "blown_at")),
+        ("lost together", ids("nodes")),
+        ("still missing", ids("missing")),
+    ])
+}
+
 async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -> Result<()> {
     let id = resolve::node(client, wanted).await?;
     let answer = client.post(&format!("/api/v1/admin/nodes/{id}/{verb}"), &json!({})).await?;
-    finish(context, client, &answer, &format!("{verb}: {id}")).await
+    let said = format!("{} is {}", text(&answer, "name"), text(&answer, "state").replace('_', " "));
+    finish(context, client, &answer, &said).await
+}
+
+/// `2 tasks, the oldest 40 s old, 1 unknown`.
+fn backlog(backlog: &Value) -> String {
+    match backlog["count"].as_i64() {
+        None | Some(0) => "none".into(),
+        Some(count) => {
+            let unknown = backlog["unknown"].as_i64().unwrap_or(0);
+            let stuck =
+                if unknown > 0 { format!(", {unknown} unknown: see `muster nodes tasks`") } else { String::new() };
+            format!("{count} tasks, the oldest {} s old{stuck}", text(backlog, "oldest_s"))
+        }
+    }
+}
+
+async fn tasks(context: &Context, client: &mut Client, args: &Tasks) -> Result<()> {
+    let id = resolve::node(client, &args.node).await?;
+    let path = format!("/api/v1/admin/nodes/{id}/tasks");
+    let wish =
+        args.requeue.as_ref().map(|task| (task, "requeue")).or(args.cancel.as_ref().map(|task| (task, "cancel")));
+    if let Some((task, verb)) = wish {
+        let answer = client.post(&format!("{path}/{}/{verb}", crate::api::escape(task)), &json!({})).await?;
+        if context.json {
+            return output::json(&answer);
+        }
+        eprintln!("{verb}: {task} is {}", text(&answer, "state"));
+        return Ok(());
+    }
+    let list = client.list(&path, RECENT_TASKS).await?;
+    if context.json {
+        return output::json(&list);
+    }
+    let rows = items(&list).iter().map(|task| {
+        vec![
+            text(task, "id"),
+            text(task, "kind"),
+            text(task, "state"),
+            text(task, "attempt"),
+            time(task, "created_at"),
+            text(task, "result_code"),
+            text(task, if task["result_detail"].is_string() { "result_detail" } else { "progress" }),
+        ]
+    });
+    output::table(&["id", "kind", "state", "offers", "made", "result", "detail"], rows.collect(), "no tasks")
 }
 
 /// Asks the agent, waits, and shows what it found. With --json the node task's document, which holds it.

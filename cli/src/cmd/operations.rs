@@ -146,7 +146,7 @@ async fn act(context: &Context, wanted: &str, verb: &str) -> Result<()> {
     match answer["operation_id"].as_str() {
         Some(operation) => output::line(operation),
         None => {
-            eprintln!("{verb}: {wanted}");
+            eprintln!("{wanted}: {}", text(&answer, "state"));
             Ok(())
         }
     }

@@ -19,6 +19,10 @@ pub enum Slots {
     Approve(Choice),
     /// Keep slots from being sold.
     Reject(Choice),
+    /// Hold slots back until they are cleared; on a leased one it takes effect when its lease ends.
+    Hold(Choice),
+    /// Take the holds off slots, so that they can be sold again.
+    Clear(Choice),
 }
 
 /// Of which node.
@@ -35,9 +39,12 @@ pub struct Choice {
     /// Id or name of the node.
     #[arg(long, value_name = "NODE")]
     node: String,
-    /// All slots that nobody has decided on.
+    /// All slots of the node that wait for it: undecided ones, or held ones with `clear`.
     #[arg(long, conflicts_with = "slots")]
     all: bool,
+    /// Why, for the audit trail.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Ids of slots.
     #[arg(required_unless_present = "all")]
     slots: Vec<String>,
@@ -49,6 +56,8 @@ pub(super) async fn run(context: &Context, command: Slots) -> Result<()> {
         Slots::List(args) => list(context, &mut client, args.node.as_deref()).await,
         Slots::Approve(args) => decide(context, &mut client, args, "approve").await,
         Slots::Reject(args) => decide(context, &mut client, args, "reject").await,
+        Slots::Hold(args) => decide(context, &mut client, args, "quarantine").await,
+        Slots::Clear(args) => decide(context, &mut client, args, "clear").await,
     }
 }
 
@@ -76,7 +85,7 @@ async fn list(context: &Context, client: &mut Client, wanted: Option<&str>) -> R
                 text(slot, "profile"),
                 text(slot, "gpu_uuid"),
                 text(slot, "state"),
-                text(slot, "holds"),
+                holds(slot),
             ]);
         }
         documents.push(list);
@@ -94,13 +103,24 @@ async fn list(context: &Context, client: &mut Client, wanted: Option<&str>) -> R
     output::table(&head, rows, "no slots found")
 }
 
+/// Why a slot is held back, in words; `-` if it is not.
+fn holds(slot: &Value) -> String {
+    let holds = slot["holds"].as_array().map_or(&[][..], Vec::as_slice);
+    let said: Vec<_> = holds.iter().map(|hold| format!("{}: {}", text(hold, "code"), text(hold, "reason"))).collect();
+    if said.is_empty() { "-".to_owned() } else { said.join("; ") }
+}
+
 async fn decide(context: &Context, client: &mut Client, args: Choice, verb: &str) -> Result<()> {
     let node = resolve::node(client, &args.node).await?;
     let path = format!("/api/v1/admin/nodes/{node}/slots");
     let chosen = if args.all {
         let list = client.list(&path, usize::MAX).await?;
-        let open = |slot: &&Value| {
-            matches!((verb, slot["state"].as_str()), (_, Some("discovered")) | ("approve", Some("rejected")))
+        let held = |slot: &Value| slot["holds"].as_array().is_some_and(|holds| !holds.is_empty());
+        let open = |slot: &&Value| match (verb, slot["state"].as_str()) {
+            ("clear", _) => held(slot),
+            ("quarantine", state) => state != Some("retired") && !held(slot),
+            (_, Some("discovered")) | ("approve", Some("rejected")) => true,
+            _ => false,
         };
         items(&list).iter().filter(open).map(|slot| text(slot, "id")).collect()
     } else {
@@ -114,14 +134,14 @@ async fn decide(context: &Context, client: &mut Client, args: Choice, verb: &str
         if !resolve::is_id("sl", slot) {
             return Err(Error::client(format!("{slot} is not the id of a slot")));
         }
-        done.push(client.post(&format!("{path}/{slot}/{verb}"), &json!({})).await?);
+        done.push(client.post(&format!("{path}/{slot}/{verb}"), &json!({"reason": args.reason})).await?);
     }
     if context.json {
         return output::json(&json!({"items": done, "next_cursor": null}));
     }
-    let rows = chosen
-        .iter()
-        .zip(&done)
-        .map(|(id, slot)| vec![id.clone(), text(slot, "kind"), text(slot, "profile"), text(slot, "state")]);
-    if done.is_empty() { Ok(()) } else { output::table(&["slot", "kind", "profile", "state"], rows.collect(), "") }
+    let rows = chosen.iter().zip(&done).map(|(id, slot)| {
+        vec![id.clone(), text(slot, "kind"), text(slot, "profile"), text(slot, "state"), holds(slot)]
+    });
+    let head = ["slot", "kind", "profile", "state", "holds"];
+    if done.is_empty() { Ok(()) } else { output::table(&head, rows.collect(), "") }
 }

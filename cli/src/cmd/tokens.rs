@@ -64,6 +64,13 @@ pub(super) async fn run(context: &Context, command: Tokens) -> Result<()> {
             if context.json {
                 return output::json(&token);
             }
+            if token["command"].is_null() {
+                let id = text(&token, "id");
+                return Err(Error::Failed(format!(
+                    "{id} was minted, but the answer was lost and its secret is kept nowhere: \
+                     muster tokens revoke {id}, then mint another"
+                )));
+            }
             eprintln!("run this on the new node before {}; the token is not shown again:", time(&token, "expires_at"));
             output::line(&text(&token, "command"))
         }

@@ -112,7 +112,7 @@ impl Named {
         if let Some(child) = &mut self.child
             && let Some(status) = child.try_wait()?
         {
-            eprintln!("demo: {} ended: {status}", self.name);
+            super::say(&format!("{} ended: {status}", self.name));
             self.child = None;
             if self.started.elapsed() > STEADY_AFTER {
                 self.pause = RESTART_PAUSE_MIN;
@@ -124,7 +124,7 @@ impl Named {
             self.restart_at = None;
             self.started = Instant::now();
             self.child = Some(self.command.spawn()?);
-            eprintln!("demo: {} started again", self.name);
+            super::say(&format!("{} started again", self.name));
         }
         Ok(())
     }

@@ -146,7 +146,7 @@ pub(super) async fn end_cells(args: &DemoArgs, layout: &Layout) {
         let mut end = layout.command("muster-agent");
         end.arg("root").arg("--end-cells").arg("--state-dir").arg(&state);
         if let Err(error) = run_with_input(end, b"") {
-            eprintln!("demo: cells of {}: {error:#}", node.name);
+            super::say(&format!("cells of {}: {error:#}", node.name));
         }
     }
 }

@@ -78,7 +78,13 @@ enum Switch {
 
 /// The command line of `muster demo`; the first argument is the word `demo`.
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let args = DemoArgs::parse_from(args);
+    let args = match DemoArgs::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { error::exit::CLIENT } else { error::exit::OK });
+        }
+    };
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -104,7 +110,7 @@ async fn run(args: DemoArgs) -> Result<()> {
         outcome = up_and_watch(&args, &layout, &mut children) => outcome,
         signal = stop_signal() => signal,
     };
-    eprintln!("\nstopping…");
+    say("stopping…");
     children.stop("agent-").await;
     fleet::end_cells(&args, &layout).await;
     children.stop("").await;
@@ -158,8 +164,10 @@ fn start_coordinator(args: &DemoArgs, layout: &Layout, children: &mut Children) 
     children.start("coordinator", serve)
 }
 
+/// Says what happens, if stderr takes it: a disk that is full there must not end the demo.
 fn say(what: &str) {
-    eprintln!("demo: {what}");
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "demo: {what}");
 }
 
 async fn stop_signal() -> Result<()> {

@@ -94,7 +94,11 @@ impl Ready {
     pub(super) fn print(&self, layout: &Layout) {
         let ca = if layout.tls { format!(" --ca {}", self.ca_file.display()) } else { String::new() };
         let bin = layout.bin_dir.display();
-        println!("\nMuster is up: {} nodes, isolation {}\n", self.pids.agents.len(), self.isolation);
+        let nodes = match self.pids.agents.len() {
+            1 => "1 node".to_owned(),
+            more => format!("{more} nodes"),
+        };
+        println!("\nMuster is up: {nodes}, isolation {}\n", self.isolation);
         println!("  users      {}   {} / {}", self.console_url, self.user.username, self.user.password);
         println!("  operators  {}   {} / {}", self.operator_url, self.operator.username, self.operator.password);
         println!("  agents     {} (UDP)", self.quic_addr);

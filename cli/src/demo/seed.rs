@@ -19,12 +19,20 @@ const GIB: u64 = 1 << 30;
 
 /// Approves everything, puts it on sale, makes the user; gives the names of the SKUs on sale.
 pub(super) async fn run(layout: &Layout, client: &mut Client, nodes: &[DemoNode]) -> Result<Vec<String>> {
-    let mut wanted = BTreeSet::new();
+    // Each with the most of its slots that one node has: what no node could hold is not put on sale.
+    let mut wanted: BTreeMap<Product, u64> = BTreeMap::new();
     for node in nodes {
         let id = node.node_id(layout)?;
         let slots = slots_of(client, &id).await?;
         let models = models_of(client, &id).await?;
-        wanted.extend(slots.iter().map(|slot| Product::of(slot, &models)));
+        let mut here: BTreeMap<Product, u64> = BTreeMap::new();
+        for slot in &slots {
+            *here.entry(Product::of(slot, &models)).or_default() += 1;
+        }
+        for (product, count) in here {
+            let most = wanted.entry(product).or_default();
+            *most = count.max(*most);
+        }
     }
     let on_sale = put_on_sale(client, wanted).await?;
     Door::console(layout)?.sign_up().await?;
@@ -107,16 +115,16 @@ fn short_model(model: &str) -> String {
     }
 }
 
-async fn put_on_sale(client: &mut Client, products: BTreeSet<Product>) -> Result<Vec<String>> {
+async fn put_on_sale(client: &mut Client, products: BTreeMap<Product, u64>) -> Result<Vec<String>> {
     let list = client.get("/api/v1/admin/skus").await?;
     let mut names: BTreeSet<String> =
         items(&list).iter().filter_map(|sku| Some(sku["name"].as_str()?.to_owned())).collect();
-    for product in products {
+    for (product, most) in products {
         let sizes: &[u64] = match product.kind.as_str() {
             "gpu" => &[1, 2, 4],
             _ => &[1],
         };
-        for gpus in sizes {
+        for gpus in sizes.iter().filter(|gpus| **gpus <= most) {
             let body = product.body(if product.kind == "cpu" { 0 } else { *gpus });
             let name = body["name"].as_str().unwrap_or_default().to_owned();
             if !names.insert(name) {

@@ -57,7 +57,7 @@ pub async fn run(context: &Context, args: Exec) -> Result<()> {
         }
         End::Unread => Err(Error::Exit(UNREAD)),
         End::Left => Err(Error::Exit(exit::SESSION)),
-        End::Lost(why) => Err(Error::Network(format!("the connection to the command broke: {why}"))),
+        End::Lost(why) => Err(Error::Network(format!("{why}; the command ended with it"))),
         End::Over(error) => Err(error),
     }
 }

@@ -19,7 +19,6 @@ use futures_util::{
     future::{Either, select},
     stream::{SplitSink, SplitStream},
 };
-use serde_json::{Map, Value, json};
 use std::{cell::RefCell, collections::VecDeque, pin::pin, time::Duration};
 use tokio::{
     sync::Notify,
@@ -28,7 +27,8 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Bytes, Message,
+        self, Bytes, Message,
+        error::ProtocolError,
         protocol::{Role, WebSocketConfig},
     },
 };
@@ -37,6 +37,8 @@ use tokio_tungstenite::{
 const PING: Duration = Duration::from_secs(10);
 /// A connection that is this long without a sign of life is given up.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Said of a connection that is gone without a goodbye.
+const BROKE: &str = "the connection broke";
 /// How long an attach may take.
 const READY: Duration = Duration::from_secs(20);
 
@@ -163,7 +165,7 @@ fn broken(error: impl std::fmt::Display) -> Error {
     Error::Network(format!("the connection broke: {error}"))
 }
 
-/// Mints a token and attaches, all on one connection.
+/// Attaches in one trip: the handshake brings the sign-in, the first frame the command.
 ///
 /// # Errors
 /// What the coordinator refuses, or the network.
@@ -172,21 +174,19 @@ pub async fn attach(client: &mut Client, target: &Target, state: &RefCell<State>
         let state = state.borrow();
         (state.session_id.clone(), state.received)
     };
-    let mut body = Map::new();
-    if session_id.is_none() {
-        body.insert("tty".into(), json!(target.tty));
-        if !target.command.is_empty() {
-            body.insert("command".into(), json!(target.command));
-        }
-    }
-    let path = format!("/api/v1/allocations/{}/terminal-token", target.allocation);
-    let minted = client.post(&path, &Value::Object(body)).await?;
-    let token = minted["token"].as_str().unwrap_or_default().to_owned();
-    let (stream, read) = client.websocket(&format!("/ws/terminal/{}", target.allocation)).await?;
+    let (stream, read) = client.signed_websocket(&format!("/ws/terminal/{}", target.allocation)).await?;
     let config = WebSocketConfig::default().read_buffer_size(64 << 10).write_buffer_size(0);
     let mut socket = WebSocketStream::from_partially_read(stream, read.into(), Role::Client, Some(config)).await;
     let size = if target.tty { tty::size() } else { None };
-    let auth = Say::Auth { token, session_id, after, cols: size.map(|size| size.0), rows: size.map(|size| size.1) };
+    let auth = Say::Auth {
+        token: None,
+        command: target.command.clone(),
+        tty: target.tty,
+        session_id,
+        after,
+        cols: size.map(|size| size.0),
+        rows: size.map(|size| size.1),
+    };
     socket.send(text(&auth)).await.map_err(broken)?;
     match timeout(READY, ready(&mut socket, state)).await {
         Ok(done) => done.map(|()| socket),
@@ -231,6 +231,7 @@ fn sentence(code: &str) -> &'static str {
         "session_limit" => "there are too many sessions",
         "session_gone" => "the session is over",
         "superseded" => "the session was opened elsewhere",
+        "revoked" => "the sign-in or its rights have ended; the session runs on",
         "stalled" => "output was not read for a minute",
         "released" => "the allocation was released",
         _ => "the session ended",
@@ -259,7 +260,7 @@ async fn up(mut sink: SplitSink<Socket, Message>, state: &RefCell<State>, input:
             let next = state.borrow_mut().next_message();
             let Some(message) = next else { break };
             if let Err(error) = sink.send(message).await {
-                return End::Lost(error.to_string());
+                return End::Lost(why(&error));
             }
         }
         let room = state.borrow().has_room();
@@ -275,7 +276,7 @@ async fn up(mut sink: SplitSink<Socket, Message>, state: &RefCell<State>, input:
             () = wake.notified() => {}
             _ = ping.tick() => {
                 if let Err(error) = sink.send(Message::Ping(Bytes::new())).await {
-                    return End::Lost(error.to_string());
+                    return End::Lost(why(&error));
                 }
             }
         }
@@ -287,8 +288,8 @@ async fn down(mut stream: SplitStream<Socket>, state: &RefCell<State>, out: &Out
     loop {
         let message = match timeout(SILENCE, stream.next()).await {
             Ok(Some(Ok(message))) => message,
-            Ok(Some(Err(error))) => return refusal.unwrap_or(End::Lost(error.to_string())),
-            Ok(None) => return refusal.unwrap_or(End::Lost("closed".into())),
+            Ok(Some(Err(error))) => return refusal.unwrap_or(End::Lost(why(&error))),
+            Ok(None) => return refusal.unwrap_or(End::Lost(BROKE.into())),
             Err(_) => return End::Lost("no sign of life for 30 s".into()),
         };
         let written = match message {
@@ -344,6 +345,16 @@ async fn down(mut stream: SplitStream<Socket>, state: &RefCell<State>, out: &Out
         if written.is_err() {
             return End::Unread;
         }
+    }
+}
+
+/// A break in words; a connection that is gone without a goodbye needs no more of them.
+fn why(error: &tungstenite::Error) -> String {
+    match error {
+        tungstenite::Error::ConnectionClosed
+        | tungstenite::Error::AlreadyClosed
+        | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => BROKE.to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -9,8 +9,14 @@ use serde::{Deserialize, Serialize};
 pub enum Say {
     /// First of all.
     Auth {
-        /// The single-use token.
-        token: String,
+        /// The single-use token; none if the handshake brought the sign-in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// The command; empty: the login shell.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        command: Vec<String>,
+        /// With a terminal.
+        tty: bool,
         /// Come back to this session.
         #[serde(skip_serializing_if = "Option::is_none")]
         session_id: Option<String>,
@@ -128,8 +134,16 @@ mod tests {
 
     #[test]
     fn frames_as_they_are_written() {
-        let auth = Say::Auth { token: "t".into(), session_id: None, after: Some(7), cols: Some(80), rows: None };
-        assert_eq!(serde_json::to_string(&auth).unwrap(), r#"{"t":"auth","token":"t","after":7,"cols":80}"#);
+        let auth = Say::Auth {
+            token: Some("t".into()),
+            command: Vec::new(),
+            tty: true,
+            session_id: None,
+            after: Some(7),
+            cols: Some(80),
+            rows: None,
+        };
+        assert_eq!(serde_json::to_string(&auth).unwrap(), r#"{"t":"auth","token":"t","tty":true,"after":7,"cols":80}"#);
         assert_eq!(serde_json::to_string(&Say::Eof).unwrap(), r#"{"t":"eof"}"#);
     }
 

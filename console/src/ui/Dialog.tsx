@@ -5,6 +5,7 @@ import { useAct, type Act } from "../api/act";
 import { Button } from "./Button";
 import { Field } from "./Field";
 import { Failed } from "./Notice";
+import { StepUp, needsStepUp } from "./StepUp";
 
 export function Dialog({
   title,
@@ -77,7 +78,8 @@ export function AskFirst<T>({
       <Dialog title={title} isOpen={open} onClose={close}>
         {children}
         {typed && <Field label={`Type ${typed} to confirm`} value={text} autoComplete="off" onChange={(event) => setText(event.target.value)} />}
-        {done.error && <Failed error={done.error} />}
+        {done.error && !needsStepUp(done.error) && <Failed error={done.error} />}
+        <StepUp isOpen={needsStepUp(done.error)} onClose={() => done.reset()} onDone={() => done.mutate(act)} />
         <div className="row end">
           <Button autoFocus={!typed} onPress={close}>
             Cancel

@@ -1,5 +1,5 @@
 // Rows of a kind: sorted by their heads, drawn only where they are seen, and more of them asked for at the end.
-// On a narrow screen the table scrolls sideways in its own box.
+// On a narrow screen each row stands by itself, its cells under their heads.
 import type { UseInfiniteQueryResult } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, type ReactNode } from "react";
@@ -54,7 +54,7 @@ export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd 
   const below = many ? seen.getTotalSize() - (last?.end ?? 0) : 0;
   return (
     <div className={`table-wrap ${many ? "many" : ""}`} tabIndex={0} role="region" aria-label={label} ref={box}>
-      <table className="table" {...(many ? { "aria-rowcount": (total ?? sorted.length) + 1 } : {})}>
+      <table className="table" role="table" {...(many ? { "aria-rowcount": (total ?? sorted.length) + 1 } : {})}>
         <thead>
           <tr>
             {columns.map((column) => (
@@ -62,14 +62,14 @@ export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd 
             ))}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {above > 0 && <Space height={above} />}
           {shown.map(
             ([at, row]) =>
               row !== undefined && (
-                <tr key={id(row)} {...(many ? { "aria-rowindex": at + 2, ref: seen.measureElement, "data-index": at } : {})}>
+                <tr key={id(row)} role="row" {...(many ? { "aria-rowindex": at + 2, ref: seen.measureElement, "data-index": at } : {})}>
                   {columns.map((column) => (
-                    <td key={column.head} className={column.number ? "number" : ""}>
+                    <td key={column.head} role="cell" data-head={column.head} className={column.number ? "number" : ""}>
                       {column.cell(row)}
                     </td>
                   ))}

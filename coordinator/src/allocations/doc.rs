@@ -80,5 +80,6 @@ fn cell(row: Allocation, slots: Vec<Slot>) -> Cell {
         max_runtime_s: row.spec.max_runtime_s,
         not_after_ms: None,
         ssh_keys: row.keys.map(|keys| keys.lines),
+        correlation_id: row.spec.correlation_id,
     }
 }

@@ -8,7 +8,7 @@ use crate::audit;
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use crate::cx::Cx;
-use crate::{links, slots};
+use crate::{links, nodes, slots};
 use muster_protocol::report::Receipt;
 
 /// Hold code of a slot whose cell left something behind.
@@ -47,8 +47,11 @@ pub(super) fn apply_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, event: &Event
     let ran = row.lease.state == State::Active || matches!(event, Event::Exited(_));
     if ran && row.active_ms.is_none() {
         row.active_ms = Some(cx.now_ms);
+        row.boot_id = nodes::store::get_in(tx, row.node_id)?.boot_id;
         slots::lease_in(tx, cx, row.id)?;
     }
+    let degraded = row.lease.state == State::Degraded;
+    row.degraded_ms = if degraded { row.degraded_ms.or(Some(cx.now_ms)) } else { None };
     if was == Wish::Wanted && now != Wish::Wanted {
         row.release_ms = Some(cx.now_ms);
         if row.end_reason.is_empty() {

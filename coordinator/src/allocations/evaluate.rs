@@ -112,7 +112,7 @@ pub(super) fn no_room(sku: &Sku, count: u32, reasons: &Reasons) -> Blocker {
     let errors = reasons.words().into_iter().map(|(word, slots)| FieldError {
         field: "sku".to_owned(),
         code: word.to_owned(),
-        detail: format!("{slots} of {} matching slots: {word}", reasons.matching),
+        detail: format!("{slots} of {} matching slots", reasons.matching),
     });
     let only = |reason| reasons.counts.len() == 1 && reasons.counts.contains_key(&reason);
     let mut blocker = if reasons.is_topology() {
@@ -125,11 +125,11 @@ pub(super) fn no_room(sku: &Sku, count: u32, reasons: &Reasons) -> Blocker {
         let detail = format!("The nodes that have {} cannot be reached now.", sku.name);
         Blocker::new("node_offline", "capacity", "operator", detail)
     } else {
-        let change = smallest(reasons);
         let detail = if count > 1 {
-            format!("There is no room for {count} of {} now.{change}", sku.name)
+            // The smallest change is that of the first that did not fit, which may not be the last.
+            format!("There is no room for {count} of {} now.", sku.name)
         } else {
-            format!("{} is sold out.{change}", sku.name)
+            format!("{} is sold out.{}", sku.name, smallest(reasons))
         };
         Blocker::new("sold_out", "capacity", "operator", detail)
     };

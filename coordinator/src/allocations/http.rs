@@ -5,13 +5,12 @@ use super::launch::{self, Launched, Precheck};
 use super::release::{self, KeySet};
 use super::request::LaunchRequest;
 use super::store::{self, Filter};
-use super::view::{AllocationView, view};
+use super::view::{AllocationView, shown_in};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::http::{
     Caller, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, ProblemBody, Query, idempotent,
 };
-use crate::base::store::Tx;
 use crate::cx::Cx;
 use crate::operations::Accepted;
 use axum::extract::State;
@@ -59,11 +58,6 @@ pub(super) struct Force {
     pub node_lost: bool,
 }
 
-fn shown(tx: &mut Tx, row: store::Allocation) -> Result<AllocationView, Problem> {
-    let slots = store::slots_of(tx, row.id)?;
-    Ok(view(row, slots))
-}
-
 async fn page(app: &App, query: ListQuery, mut filter: Filter) -> Result<JsonText, Problem> {
     let paging = PageQuery { cursor: query.cursor, limit: query.limit };
     let wrong = |field: &str| Problem::invalid(field, "invalid", "This is not an id.");
@@ -78,7 +72,7 @@ async fn page(app: &App, query: ListQuery, mut filter: Filter) -> Result<JsonTex
         let total = store::count(tx, &filter)?;
         let rows = store::list(tx, &filter, bound.clone())?;
         let page = Page::cut(rows, &paging, |row| (row.created_ms, row.id.to_string()))?;
-        let items = page.items.into_iter().map(|row| shown(tx, row)).collect::<Result<Vec<_>, Problem>>()?;
+        let items = page.items.into_iter().map(|row| shown_in(tx, row)).collect::<Result<Vec<_>, Problem>>()?;
         JsonText::of(&Page { items, next_cursor: page.next_cursor, total: Some(total) })
     });
     page.await
@@ -131,7 +125,7 @@ async fn admin_list(
 async fn one(app: &App, cx: Cx, id: AllocationId) -> Result<Json<AllocationView>, Problem> {
     let found = app.store.read(move |tx| {
         let row = release::seen_in(tx, &cx, id, Verb::AllocationsShow)?;
-        shown(tx, row)
+        shown_in(tx, row)
     });
     found.await.map(Json)
 }

@@ -181,6 +181,7 @@ fn new_row(
             command: request.command.clone(),
             max_runtime_s: request.max_runtime_s,
             labels: request.labels.clone(),
+            correlation_id: cx.correlation_id.to_string(),
         },
         keys: evaluation.keys.clone(),
         end_reason: String::new(),
@@ -190,8 +191,11 @@ fn new_row(
         log_complete: false,
         created_ms: cx.now_ms,
         active_ms: None,
+        degraded_ms: None,
+        boot_id: String::new(),
         release_ms: None,
         ended_ms: None,
+        used_ms: None,
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::cells;
 use super::effects::{apply_in, receipt_in, wake};
-use super::model::{CELL_ENDED, Event, Failure, Wish};
+use super::model::{CELL_ENDED, Event, Failure, NODE_LOST, Wish};
 use super::progress;
 use super::release::adopt_in;
 use super::store::{self, Allocation, Said};
@@ -12,7 +12,8 @@ use crate::audit;
 use crate::base::http::Problem;
 use crate::base::store::{Lane, Tx};
 use crate::cx::Cx;
-use muster_protocol::facts::CellLog;
+use crate::nodes;
+use muster_protocol::facts::{CellLog, Usage};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE, CELLS_PER_NODE};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
@@ -209,6 +210,7 @@ fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Res
         told = true;
     }
     for event in events(row, cell) {
+        let event = over_a_reboot_in(tx, row, event)?;
         told &= !apply_in(tx, cx, row, &event)?;
         adopt_in(tx, cx, row)?;
     }
@@ -219,6 +221,18 @@ fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Res
         Some(receipt) => receipt_in(tx, cx, row, &receipt),
         None => Ok(()),
     }
+}
+
+/// A cell that ended because its node restarted did not end by itself.
+fn over_a_reboot_in(tx: &mut Tx, row: &Allocation, event: Event) -> Result<Event, Problem> {
+    let Event::Broken(failure) = event else { return Ok(event) };
+    let rebooted = failure.code == CELL_ENDED && !row.boot_id.is_empty() && {
+        let boot_id = nodes::store::get_in(tx, row.node_id)?.boot_id;
+        !boot_id.is_empty() && boot_id != row.boot_id
+    };
+    let lost =
+        || Failure { code: NODE_LOST.to_owned(), detail: "Its node restarted, which ended its cell.".to_owned() };
+    Ok(Event::Broken(if rebooted { lost() } else { failure }))
 }
 
 /// The receipt of a cell that is over.
@@ -258,4 +272,21 @@ pub fn log_in(tx: &mut Tx, node: NodeId, log: &CellLog) -> Result<(), Problem> {
         store::add_log(tx, id, log.offset, &log.bytes, CELL_LOG_MAX)?;
     }
     if log.last { store::complete_log(tx, id) } else { Ok(()) }
+}
+
+/// Notes how long cells of a node have run. What is another node's, or of another lease, is passed over.
+///
+/// # Errors
+/// Only what the store says.
+pub fn usage_in(tx: &mut Tx, node: NodeId, journal_epoch: &str, usage: &Usage) -> Result<(), Problem> {
+    for item in usage.items.iter().take(CELLS_PER_NODE) {
+        let Ok(id) = item.allocation.parse::<AllocationId>() else { continue };
+        let row = store::find(tx, id)?;
+        let theirs =
+            row.is_some_and(|row| row.node_id == node && u64::try_from(row.lease_epoch).ok() == Some(item.lease_epoch));
+        if theirs && let Ok(used_ms) = i64::try_from(item.until_ms) {
+            store::used(tx, id, journal_epoch, used_ms)?;
+        }
+    }
+    Ok(())
 }

@@ -71,8 +71,7 @@ pub fn slots_in(tx: &mut Tx, id: AllocationId) -> Result<Vec<Slot>, Problem> {
 /// 404, or what the store says.
 pub fn view_in(tx: &mut Tx, id: AllocationId) -> Result<AllocationView, Problem> {
     let row = store::find(tx, id)?.ok_or_else(|| Problem::not_found("allocation"))?;
-    let slots = store::slots_of(tx, id)?;
-    Ok(view::view(row, slots))
+    view::shown_in(tx, row)
 }
 
 /// What its batch command printed: offset and bytes of each piece, in order. At most 1 MiB in all.

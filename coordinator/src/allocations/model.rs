@@ -4,33 +4,7 @@
 //! (`wanted`), its end (`ending`, a tombstone), or nothing (`gone`, the receipt is stored). Slots follow the
 //! wish: they are free again at `gone` and never before.
 
-/// Makes an enum of words.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Its word in rows and answers.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-    };
-}
-
+use crate::base::words::words;
 words! {
     /// What became of the lease.
     State {
@@ -124,6 +98,8 @@ pub enum Event {
     ReleaseTooLate,
     /// The node has not been heard for long.
     NodeLost,
+    /// It has been lost for longer than the operators' policy waits.
+    LostForGood,
     /// An operator says that the node will not come back: no proof will come.
     Abandon,
 }
@@ -185,6 +161,11 @@ impl Lease {
             }),
             Event::ReleaseTooLate if self.state == State::Releasing => next.state = State::ReleaseFailed,
             Event::NodeLost if self.state == State::Active => next.state = State::Degraded,
+            // Its tombstone stays: should the node come back, the cell ends, and its receipt frees the slots.
+            Event::LostForGood if self.state == State::Degraded => next.fail(Failure {
+                code: NODE_LOST.to_owned(),
+                detail: "Its node has been lost for longer than the operators wait.".to_owned(),
+            }),
             Event::Abandon if self.wish == Wish::Gone => return Err(Refused(self.state)),
             Event::Abandon => {
                 match self.state {
@@ -252,6 +233,7 @@ mod tests {
             Just(Event::TooLate),
             Just(Event::ReleaseTooLate),
             Just(Event::NodeLost),
+            Just(Event::LostForGood),
             Just(Event::Abandon),
         ]
     }

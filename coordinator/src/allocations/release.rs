@@ -13,9 +13,9 @@ use crate::base::http::{Problem, StatusCode, answer_in};
 use crate::base::limits;
 use crate::base::store::Tx;
 use crate::cx::Cx;
-use crate::links;
 use crate::nodes::model::Presence;
 use crate::operations::{self, Accepted, NewOperation};
+use crate::{links, nodes};
 use muster_protocol::ids::{AllocationId, OperationId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -141,6 +141,7 @@ pub(super) async fn force(
                     let detail = "The node is heard: it will prove the end itself.";
                     return Err(Problem::conflict("node_online", detail));
                 }
+                nodes::fuse::verbs::require_intact_in(tx)?;
                 abandon_in(tx, &act, &mut row)?;
             }
             operations::note_in(tx, &act, operation_id, &reason)?;

@@ -25,6 +25,8 @@ CREATE TABLE allocations(
   isolation TEXT NOT NULL,
   not_enforced TEXT NOT NULL,
   ssh_host_key TEXT NOT NULL,
+  -- The boot of the node in which its cell began.
+  boot_id TEXT NOT NULL,
   exit_code {{I64}},
   failure_code TEXT,
   failure_detail TEXT,
@@ -35,6 +37,8 @@ CREATE TABLE allocations(
   log_complete {{I64}} NOT NULL,
   created_ms {{I64}} NOT NULL,
   active_ms {{I64}},
+  -- Since when its node is lost, while it is degraded.
+  degraded_ms {{I64}},
   release_ms {{I64}},
   ended_ms {{I64}}
 ){{STRICT}};
@@ -80,4 +84,12 @@ CREATE TABLE launch_drafts(
   body TEXT NOT NULL,
   saved_ms {{I64}} NOT NULL,
   PRIMARY KEY(user_id, id)
+){{STRICT}};
+
+-- How long its node has seen it stand, ms, by the journal that counted.
+CREATE TABLE allocation_usage(
+  allocation_id TEXT NOT NULL REFERENCES allocations(id),
+  journal_epoch TEXT NOT NULL,
+  used_ms {{I64}} NOT NULL,
+  PRIMARY KEY(allocation_id, journal_epoch)
 ){{STRICT}};

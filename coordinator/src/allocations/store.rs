@@ -23,6 +23,8 @@ pub struct Spec {
     pub max_runtime_s: Option<u64>,
     /// For people.
     pub labels: BTreeMap<String, String>,
+    /// Of the request that launched it.
+    pub correlation_id: String,
 }
 
 /// Who may log in by SSH: ids for people, lines for the node.
@@ -92,10 +94,16 @@ pub struct Allocation {
     pub created_ms: i64,
     /// When it ran first.
     pub active_ms: Option<i64>,
+    /// Since when it is degraded, while it is.
+    pub degraded_ms: Option<i64>,
+    /// The boot of the node in which its cell began; empty before it ran.
+    pub boot_id: String,
     /// When its end was asked for.
     pub release_ms: Option<i64>,
     /// When its state became final.
     pub ended_ms: Option<i64>,
+    /// How long its node has seen it stand, ms; none before the node said it.
+    pub used_ms: Option<i64>,
 }
 
 /// All columns, in the order of [`read`].
@@ -104,7 +112,8 @@ macro_rules! columns {
         "id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, release_operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
          ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, receipt, log_complete, \
-         created_ms, active_ms, release_ms, ended_ms"
+         created_ms, active_ms, release_ms, ended_ms, degraded_ms, boot_id, \
+         (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id)"
     };
 }
 
@@ -155,6 +164,9 @@ fn read(row: &Row) -> Result<Allocation, Problem> {
         active_ms: row.get(28)?,
         release_ms: row.get(29)?,
         ended_ms: row.get(30)?,
+        degraded_ms: row.get(31)?,
+        boot_id: row.get(32)?,
+        used_ms: row.get(33)?,
     })
 }
 
@@ -168,8 +180,8 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
-         ssh_host_key, log_bytes, log_complete, created_ms) \
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', 0, 0, $16)",
+         ssh_host_key, boot_id, log_bytes, log_complete, created_ms) \
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', '', 0, 0, $16)",
         &values![
             row.id,
             &row.name,
@@ -207,7 +219,7 @@ pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Pro
          ssh_host_key = $8, exit_code = CAST($9 AS BIGINT), failure_code = CAST($10 AS TEXT), \
          failure_detail = CAST($11 AS TEXT), failure_correlation = CAST($12 AS TEXT), receipt = CAST($13 AS TEXT), \
          active_ms = CAST($14 AS BIGINT), release_ms = CAST($15 AS BIGINT), ended_ms = CAST($16 AS BIGINT), \
-         release_operation_id = CAST($17 AS TEXT) WHERE id = $1",
+         release_operation_id = CAST($17 AS TEXT), degraded_ms = CAST($18 AS BIGINT), boot_id = $19 WHERE id = $1",
         &values![
             row.id,
             row.lease.state.word(),
@@ -226,6 +238,8 @@ pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Pro
             row.release_ms,
             row.ended_ms,
             row.release_operation_id,
+            row.degraded_ms,
+            &row.boot_id,
         ],
     )?;
     Ok(())
@@ -251,6 +265,16 @@ pub(super) fn of_operation(tx: &mut Tx, id: OperationId) -> Result<Vec<Allocatio
 /// Allocations that a node's document speaks of, in id order.
 pub(super) fn on_node(tx: &mut Tx, node: NodeId) -> Result<Vec<Allocation>, Problem> {
     tx.all(select!("WHERE node_id = $1 AND wish <> 'gone' ORDER BY id LIMIT 2048"), &values![node], read)
+}
+
+/// Degraded allocations whose nodes were lost before a time.
+pub(super) fn degraded_before(tx: &mut Tx, at_ms: i64) -> Result<Vec<(AllocationId, NodeId)>, Problem> {
+    tx.all(
+        "SELECT id, node_id FROM allocations WHERE wish <> 'gone' AND state = 'degraded' AND degraded_ms < $1 \
+         ORDER BY id LIMIT 1000",
+        &values![at_ms],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 /// Nodes that carry allocations in a state.
@@ -342,6 +366,18 @@ pub(super) fn list(
 pub(super) fn count(tx: &mut Tx, filter: &Filter) -> Result<i64, Problem> {
     let sql = concat!("SELECT CAST(COUNT(*) AS BIGINT) FROM allocations WHERE ", conditions!());
     tx.one(sql, &filter.values(), |row| row.get(0))
+}
+
+/// Notes how long a node has seen an allocation stand, by one of its journals: what was said before, or is said
+/// again, changes nothing.
+pub(super) fn used(tx: &mut Tx, id: AllocationId, journal_epoch: &str, used_ms: i64) -> Result<(), Problem> {
+    tx.exec(
+        "INSERT INTO allocation_usage(allocation_id, journal_epoch, used_ms) VALUES($1, $2, $3) \
+         ON CONFLICT(allocation_id, journal_epoch) DO UPDATE SET used_ms = excluded.used_ms \
+         WHERE allocation_usage.used_ms < excluded.used_ms",
+        &values![id, journal_epoch, used_ms],
+    )?;
+    Ok(())
 }
 
 /// Writes the slots of a new allocation.

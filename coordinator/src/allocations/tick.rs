@@ -1,5 +1,5 @@
 //! Upkeep of allocations: those whose node has been silent for long are shown as degraded. Nothing ends by
-//! silence: missing evidence is never failure evidence.
+//! silence, as missing evidence is never failure evidence, unless the operators have set how long they wait.
 
 use super::effects::{apply_in, wake};
 use super::model::{Event, State};
@@ -9,14 +9,15 @@ use crate::audit;
 use crate::base::http::Problem;
 use crate::base::store::Lane;
 use crate::base::work::{Nudge, Reconciler};
+use crate::nodes;
 use crate::nodes::model::Presence;
 use muster_protocol::ids::NodeId;
 use std::time::Duration;
 
 /// Time between two looks.
-const PERIOD: Duration = Duration::from_secs(15);
+const PERIOD: Duration = Duration::from_secs(5);
 /// Silence after which what ran on a node is shown as degraded, ms.
-const DEGRADED_MS: i64 = 60_000;
+const DEGRADED_MS: i64 = 30_000;
 
 /// Starts the reconciler.
 pub fn start(app: &App) {
@@ -36,10 +37,40 @@ async fn run(app: &App) -> Result<(), Problem> {
             degrade(app, node).await?;
         }
     }
+    match app.config.node_lost_s {
+        Some(after_s) => give_up(app, after_s).await,
+        None => Ok(()),
+    }
+}
+
+/// Fails what has been degraded for longer than the policy waits, unless the fuse is blown.
+pub(super) async fn give_up(app: &App, after_s: u64) -> Result<(), Problem> {
+    let cx = app.system("allocations.degraded");
+    let before_ms = cx.now_ms.saturating_sub(i64::try_from(after_s.saturating_mul(1_000)).unwrap_or(i64::MAX));
+    let board = app.clone();
+    let store = app.store.on(Lane::Upkeep);
+    let late = app.store.read(move |tx| store::degraded_before(tx, before_ms)).await?;
+    let late: Vec<_> = late.into_iter().filter(|(_, node)| board.board.of(*node) == Presence::Offline).collect();
+    if late.is_empty() {
+        return Ok(());
+    }
+    store
+        .write(move |tx| {
+            if nodes::fuse::store::blown_in(tx)?.is_none() {
+                for (id, _) in &late {
+                    if let Some(mut row) = store::find(tx, *id)? {
+                        apply_in(tx, &cx, &mut row, &Event::LostForGood)?;
+                    }
+                }
+            }
+            Ok(audit::unchanged(()))
+        })
+        .await?;
+    wake(app);
     Ok(())
 }
 
-async fn degrade(app: &App, node: NodeId) -> Result<(), Problem> {
+pub(super) async fn degrade(app: &App, node: NodeId) -> Result<(), Problem> {
     let cx = app.system("allocations.degraded");
     let hit = app
         .store

@@ -1,8 +1,12 @@
 //! An allocation as it is shown.
 
 use super::model::Wish;
-use super::store::Allocation;
+use super::store::{self, Allocation};
+use crate::base::authz::Verb;
 use crate::base::clock::{rfc3339, rfc3339_opt};
+use crate::base::http::Problem;
+use crate::base::store::Tx;
+use crate::{audit, nodes, users};
 use muster_protocol::desired::Slot;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,10 +31,14 @@ pub struct AllocationView {
     pub sku_id: String,
     /// Where it is.
     pub node_id: String,
+    /// What operators call that node; null if it is gone.
+    pub node_name: Option<String>,
     /// Whose it is.
     pub project_id: String,
     /// Who launched it.
     pub user_id: String,
+    /// Their sign-in name.
+    pub user_name: Option<String>,
     /// Its slots, also after its end.
     pub slots: Vec<SlotView>,
     /// How to log in.
@@ -59,6 +67,8 @@ pub struct AllocationView {
     pub failure_reason: Option<FailureReason>,
     /// Why its release has not been proved.
     pub release_failed_reason: Option<String>,
+    /// Who of the operators ended it, and why; null if none did.
+    pub forced: Option<ForcedView>,
     /// Its launch.
     pub operation_id: String,
     /// Its last release.
@@ -69,10 +79,14 @@ pub struct AllocationView {
     pub created_at: String,
     /// When it ran first.
     pub active_at: Option<String>,
+    /// Since when its node is lost, while it is degraded: its cell ran when the node was last heard.
+    pub degraded_at: Option<String>,
     /// When its end was asked for.
     pub release_at: Option<String>,
     /// When it was over.
     pub ended_at: Option<String>,
+    /// How long its node has seen its cell stand, ms, told every minute and at its end; null before.
+    pub used_ms: Option<i64>,
 }
 
 /// A slot of an allocation.
@@ -86,6 +100,25 @@ pub struct SlotView {
     pub gpu_uuid: Option<String>,
     /// MIG profile.
     pub profile: Option<String>,
+}
+
+/// An end that was forced.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ForcedView {
+    /// The operator's name.
+    pub by: String,
+    /// In the operator's words.
+    pub reason: String,
+    /// When.
+    pub at: String,
+}
+
+/// What other rooms know of an allocation.
+#[derive(Debug, Default)]
+struct Around {
+    node_name: Option<String>,
+    user_name: Option<String>,
+    forced: Option<ForcedView>,
 }
 
 /// How to log in by SSH; null until it is possible.
@@ -117,8 +150,29 @@ fn ssh_command(id: &str, host_key: &str) -> String {
     )
 }
 
-/// Makes the view of a row and its slots.
-pub(super) fn view(row: Allocation, slots: Vec<Slot>) -> AllocationView {
+/// The view of a row, with what other rooms know of it.
+///
+/// # Errors
+/// Only what the store says.
+pub(super) fn shown_in(tx: &mut Tx, row: Allocation) -> Result<AllocationView, Problem> {
+    let slots = store::slots_of(tx, row.id)?;
+    let forced = match row.release_ms {
+        Some(_) => audit::last_in(tx, Verb::AllocationsForceRelease.as_str(), &row.id.to_string())?,
+        None => None,
+    };
+    let around = Around {
+        node_name: nodes::store::name_in(tx, row.node_id)?,
+        user_name: users::name_in(tx, row.user_id)?,
+        forced: forced.map(|event| ForcedView {
+            by: event.actor_name,
+            reason: event.reason.unwrap_or_default(),
+            at: rfc3339(event.at_ms),
+        }),
+    };
+    Ok(view(row, slots, around))
+}
+
+fn view(row: Allocation, slots: Vec<Slot>, around: Around) -> AllocationView {
     let id = row.id.to_string();
     let host_key = Some(row.said.ssh_host_key.clone()).filter(|key| !key.is_empty());
     let open = row.lease.wish == Wish::Wanted && row.active_ms.is_some() && row.keys.is_some();
@@ -144,8 +198,10 @@ pub(super) fn view(row: Allocation, slots: Vec<Slot>) -> AllocationView {
         sku: row.sku_name,
         sku_id: row.sku_id.to_string(),
         node_id: row.node_id.to_string(),
+        node_name: around.node_name,
         project_id: row.project_id.to_string(),
         user_id: row.user_id.to_string(),
+        user_name: around.user_name,
         slots: slots.collect(),
         ssh,
         ssh_key_ids: row.keys.iter().flat_map(|keys| &keys.ids).map(ToString::to_string).collect(),
@@ -160,13 +216,16 @@ pub(super) fn view(row: Allocation, slots: Vec<Slot>) -> AllocationView {
         step: Some(row.said.step).filter(|word| !word.is_empty() && row.lease.wish != Wish::Gone),
         failure_reason,
         release_failed_reason: late.then(|| "The node has not proved in time that the cell is gone.".to_owned()),
+        forced: around.forced,
         operation_id: row.operation_id.to_string(),
         release_operation_id: row.release_operation_id.map(|id| id.to_string()),
         receipt: row.receipt.and_then(|text| serde_json::from_str(&text).ok()),
         created_at: rfc3339(row.created_ms),
         active_at: rfc3339_opt(row.active_ms),
+        degraded_at: rfc3339_opt(row.degraded_ms),
         release_at: rfc3339_opt(row.release_ms),
         ended_at: rfc3339_opt(row.ended_ms),
+        used_ms: row.used_ms,
         id,
     }
 }

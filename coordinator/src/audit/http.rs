@@ -1,12 +1,18 @@
 //! Events over HTTP, for staff.
 
+use super::export::{self, Format};
 use super::model::{Chain, Entry};
 use super::store::{self, Filter};
+use super::{Event, record};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::{parse_rfc3339, rfc3339};
 use crate::base::http::{Caller, Json, Page, PageQuery, Path, Problem, Query};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use muster_protocol::ids::EventId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -87,7 +93,7 @@ impl From<Entry> for EventReply {
 }
 
 /// What a list of events is narrowed to.
-#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
     /// The id or name of the actor.
@@ -113,6 +119,19 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     text.map(|text| parse_rfc3339(text).ok_or_else(bad)).transpose()
 }
 
+fn filter(query: EventQuery) -> Result<Filter, Problem> {
+    Ok(Filter {
+        from_ms: time("from", query.from.as_deref())?,
+        to_ms: time("to", query.to.as_deref())?,
+        actor: query.actor,
+        action: query.action,
+        target: query.target,
+        tenant: query.tenant,
+        outcome: query.outcome,
+        correlation_id: query.correlation_id,
+    })
+}
+
 /// Events, newest first.
 #[utoipa::path(get, path = "/api/v1/admin/audit-logs", operation_id = "audit.list", tag = "audit",
     params(PageQuery, EventQuery), responses((status = 200, body = Page<EventReply>)))]
@@ -123,16 +142,7 @@ async fn list(
     Query(query): Query<EventQuery>,
 ) -> Result<Json<Page<EventReply>>, Problem> {
     authz::require(&cx, Verb::AuditList, Scope::Platform)?;
-    let filter = Filter {
-        actor: query.actor,
-        action: query.action,
-        target: query.target,
-        tenant: query.tenant,
-        outcome: query.outcome,
-        correlation_id: query.correlation_id,
-        from_ms: time("from", query.from.as_deref())?,
-        to_ms: time("to", query.to.as_deref())?,
-    };
+    let filter = filter(query)?;
     let rows = {
         let page = page.clone();
         app.store.read(move |tx| store::page(tx, &filter, &page)).await?
@@ -151,6 +161,84 @@ async fn show(
     authz::require(&cx, Verb::AuditShow, Scope::Platform)?;
     let entry = app.store.read(move |tx| store::find(tx, &id.to_string())).await?;
     Ok(Json(entry.into()))
+}
+
+/// How events are exported.
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FormatQuery {
+    /// `csv` or `jsonl`.
+    #[param(inline)]
+    format: Format,
+}
+
+/// Where an export is.
+struct Walk {
+    app: App,
+    filter: Filter,
+    format: Format,
+    /// The page to be read; none at the end.
+    next: Option<PageQuery>,
+}
+
+/// All events that fit, newest first, as a file. The export is an event itself. A stream that breaks off was
+/// not whole: the connection ends without its last chunk.
+#[utoipa::path(get, path = "/api/v1/admin/audit-logs/export", operation_id = "audit.export", tag = "audit",
+    params(FormatQuery, EventQuery),
+    responses((status = 200, body = String, content_type = "text/csv"),
+        (status = 200, body = String, content_type = "application/x-ndjson")))]
+async fn export(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Query(FormatQuery { format }): Query<FormatQuery>,
+    Query(query): Query<EventQuery>,
+) -> Result<Response, Problem> {
+    authz::require(&cx, Verb::AuditExport, Scope::Platform)?;
+    let filter = filter(query.clone())?;
+    let context = cx.clone();
+    let event = Event::new(Verb::AuditExport.as_str(), format.word()).after(&query);
+    app.store.write(move |tx| record(tx, &context, event.clone(), ())).await?;
+    app.nudges.seal.notify();
+    let first = PageQuery { cursor: None, limit: Some(crate::base::limits::PAGE_MOST) };
+    let head = Bytes::from_static(if format == Format::Csv { export::HEAD.as_bytes() } else { b"" });
+    let walk = Walk { app, filter, format, next: Some(first) };
+    let pages = stream::try_unfold((Some(head), walk), |(head, walk)| async move {
+        match head {
+            Some(head) => Ok(Some((head, (None, walk)))),
+            None => Ok::<_, Problem>(step(walk).await?.map(|(bytes, walk)| (bytes, (None, walk)))),
+        }
+    });
+    let name = format!("attachment; filename=\"muster-audit.{}\"", format.word());
+    let head = [(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((head, Body::from_stream(pages)).into_response())
+}
+
+/// Reads and writes out the next page.
+async fn step(mut walk: Walk) -> Result<Option<(Bytes, Walk)>, Problem> {
+    let Some(page) = walk.next.take() else { return Ok(None) };
+    let (filter, format) = (walk.filter.clone(), walk.format);
+    let (bytes, cursor) = walk
+        .app
+        .store
+        .read(move |tx| {
+            let rows = store::page(tx, &filter, &page)?;
+            let page = Page::cut(rows, &page, |entry| (entry.at_ms, entry.id.clone()))?;
+            let mut text = String::new();
+            for entry in page.items {
+                match format {
+                    Format::Csv => text.push_str(&export::csv(&entry)),
+                    Format::Jsonl => {
+                        let line = serde_json::to_string(&EventReply::from(entry)).map_err(Problem::internal)?;
+                        text.push_str(&line);
+                        text.push('\n');
+                    }
+                }
+            }
+            Ok((Bytes::from(text), page.next_cursor))
+        })
+        .await?;
+    walk.next = cursor.map(|cursor| PageQuery { cursor: Some(cursor), limit: Some(crate::base::limits::PAGE_MOST) });
+    Ok(Some((bytes, walk)))
 }
 
 /// Whether the chain holds.
@@ -201,5 +289,5 @@ async fn verify(State(app): State<App>, Caller(cx): Caller) -> Result<Json<Chain
 /// Routes of the operator door.
 #[must_use]
 pub fn operator_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(verify)).routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(export)).routes(routes!(verify)).routes(routes!(show))
 }

@@ -8,6 +8,7 @@
 //! [`unchanged`], when it found nothing to change); sealed events have seq 1, 2, 3, … without holes, and each
 //! hash covers the event and the hash before it. Calls no other room.
 
+mod export;
 pub mod http;
 mod model;
 mod record;
@@ -16,3 +17,4 @@ pub mod tick;
 
 pub use model::{Chain, Entry};
 pub use record::{Event, Outcome, note, record, unchanged};
+pub use store::last_in;

@@ -106,6 +106,16 @@ pub(super) fn page(tx: &mut Tx, filter: &Filter, page: &PageQuery) -> Result<Vec
     )
 }
 
+/// The last event of an action on a target, if there is one.
+///
+/// # Errors
+/// Only what the store says.
+pub fn last_in(tx: &mut Tx, action: &str, target: &str) -> Result<Option<Entry>, Problem> {
+    let filter = Filter { action: Some(action.to_owned()), target: Some(target.to_owned()), ..Filter::default() };
+    let one = PageQuery { cursor: None, limit: Some(1) };
+    Ok(page(tx, &filter, &one)?.into_iter().next())
+}
+
 /// One event.
 pub(super) fn find(tx: &mut Tx, id: &str) -> Result<Entry, Problem> {
     tx.opt(

@@ -96,9 +96,15 @@ verbs! {
     UsersList                  = "users.list":                  NONE,      STAFF;
     UsersCreate                = "users.create":                NONE,      ADMIN;
     UsersShow                  = "users.show":                  NONE,      STAFF;
+    UsersUpdate                = "users.update":                NONE,      ADMIN;
+    UsersDisable               = "users.disable":               NONE,      ADMIN;
+    UsersEnable                = "users.enable":                NONE,      ADMIN;
+    UsersSessions              = "users.sessions":              NONE,      STAFF;
+    UsersEndSessions           = "users.end_sessions":          NONE,      ADMIN;
     AuditList                  = "audit.list":                  NONE,      STAFF;
     AuditShow                  = "audit.show":                  NONE,      STAFF;
     AuditVerify                = "audit.verify":                NONE,      SECURITY;
+    AuditExport                = "audit.export":                NONE,      SECURITY;
     OperationsList             = "operations.list":             VIEWERS,   STAFF;
     OperationsShow             = "operations.show":             VIEWERS,   STAFF;
     OperationsCancel           = "operations.cancel":           MEMBERS,   OPS;
@@ -132,12 +138,17 @@ verbs! {
     NodesDrain                 = "nodes.drain":                 NONE,      OPS;
     NodesMaintenance           = "nodes.maintenance":           NONE,      OPS;
     NodesMetrics               = "nodes.metrics":               NONE,      STAFF;
+    NodesTasksRequeue          = "nodes.tasks.requeue":         NONE,      OPS;
+    NodesTasksCancel           = "nodes.tasks.cancel":          NONE,      OPS;
     NodesXids                  = "nodes.xids":                  NONE,      STAFF;
     NodesCertificates          = "nodes.certificates":          NONE,      STAFF;
     NodesRevoke                = "nodes.revoke":                NONE,      OPS;
     NodesReEnroll              = "nodes.re_enroll":             NONE,      OPS;
     NodesRemove                = "nodes.remove":                NONE,      OPS;
+    FuseShow                   = "fuse.show":                   NONE,      STAFF;
+    FuseReset                  = "fuse.reset":                  NONE,      OPS;
     NodesTasks                 = "nodes.tasks":                 NONE,      STAFF;
+    NodesActivity              = "nodes.activity":              NONE,      STAFF;
     TokensCreate               = "tokens.create":               NONE,      OPS;
     TokensList                 = "tokens.list":                 NONE,      STAFF;
     TokensRevoke               = "tokens.revoke":               NONE,      OPS;
@@ -172,6 +183,7 @@ verbs! {
     EventsStream               = "events.stream":               SIGNED_IN, SIGNED_IN;
     WorkloadsList              = "workloads.list":              VIEWERS,   NONE;
     AttentionList              = "attention.list":              NONE,      STAFF;
+    OverviewShow               = "overview.show":               NONE,      STAFF;
     SearchShow                 = "search.show":                 SIGNED_IN, SIGNED_IN;
 }
 

@@ -4,6 +4,7 @@
 pub mod authz;
 pub mod clock;
 pub mod cpu;
+pub mod disk;
 pub mod feed;
 pub mod health;
 pub mod http;
@@ -16,4 +17,5 @@ pub mod rng;
 pub mod store;
 pub mod supervise;
 pub mod watchdog;
+pub mod words;
 pub mod work;

@@ -3,6 +3,7 @@
 
 use crate::base::limits;
 use crate::base::supervise::Supervisor;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,7 +30,9 @@ pub fn start(supervisor: &Supervisor) -> std::io::Result<()> {
             // Looks are counted, not time: a process that was stopped and continued has slept, not hung.
             silent = if now == last { silent + 1 } else { 0 };
             if silent >= limits::EDGE_SILENCE.as_secs() {
-                eprintln!("the edge has not run for {} s: ending the process", limits::EDGE_SILENCE.as_secs());
+                // Said if stderr takes it: a full disk below it must not keep the process alive.
+                let seconds = limits::EDGE_SILENCE.as_secs();
+                let _ = writeln!(std::io::stderr(), "the edge has not run for {seconds} s: ending the process");
                 std::process::abort();
             }
             last = now;

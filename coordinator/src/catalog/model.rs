@@ -1,34 +1,10 @@
 //! What a SKU is, what may be in one, and its three states. Pure.
 
 use crate::base::http::FieldError;
+use crate::base::words::words;
 use muster_protocol::desired::Size;
 use muster_protocol::ids::SkuId;
 use std::collections::BTreeMap;
-use std::str::FromStr;
-
-/// Makes an enum of words.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Its word in rows and answers.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-    };
-}
 
 words! {
     /// Whether it is sold.

@@ -29,7 +29,8 @@ async fn list(
     verbs::list(&app, &cx, query).await.map(Json)
 }
 
-/// Mints a bootstrap token. The secret is shown in this answer alone.
+/// Mints a bootstrap token. The secret is shown in this answer alone; the same key again gives the token's id
+/// without it, to be revoked and minted anew.
 #[utoipa::path(post, path = "/api/v1/admin/bootstrap-tokens", operation_id = "tokens.create", tag = "enrolment",
     params(("Idempotency-Key" = String, Header)), request_body = NewToken,
     responses((status = 201, body = Minted)))]

@@ -39,12 +39,12 @@ pub struct Minted {
     /// For listing and revoking.
     #[schema(value_type = String)]
     pub id: BootstrapTokenId,
-    /// What the machine needs.
-    pub token: String,
+    /// What the machine needs. Null in an answer that is given again: no secret is kept.
+    pub token: Option<String>,
     /// Good until.
     pub expires_at: String,
-    /// The line to run on the machine.
-    pub command: String,
+    /// The line to run on the machine. Null with the token.
+    pub command: Option<String>,
 }
 
 /// A token without its secret.
@@ -120,8 +120,8 @@ pub async fn mint(app: &App, cx: &Cx, wanted: NewToken) -> Result<Minted, Proble
     let address = app.links.public_address(&app.config);
     let minted = Minted {
         id: token.id,
-        command: format!("muster-agent enroll --coordinator {address} --token {text}"),
-        token: text,
+        command: Some(format!("muster-agent enroll --coordinator {address} --token {text}")),
+        token: Some(text),
         expires_at: rfc3339(token.expires_ms),
     };
     let context = cx.clone();
@@ -130,7 +130,8 @@ pub async fn mint(app: &App, cx: &Cx, wanted: NewToken) -> Result<Minted, Proble
             store::insert_token_in(tx, &token)?;
             let event =
                 Event::new(Verb::TokensCreate.as_str(), token.id).after(&TokenItem::of(token.clone(), context.now_ms));
-            answer_in(tx, &context, StatusCode::CREATED, &minted)?;
+            let kept = Minted { token: None, command: None, ..minted.clone() };
+            answer_in(tx, &context, StatusCode::CREATED, &kept)?;
             audit::record(tx, &context, event, minted.clone())
         })
         .await

@@ -1,5 +1,6 @@
 //! The door of the QUIC endpoint: handshakes, bounded, and where each connection goes.
 
+use super::pace::Pace;
 use super::{control, enrol};
 use crate::app::App;
 use muster_pki::Arrival;
@@ -15,6 +16,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const RETRY_ABOVE: usize = 64;
 /// Handshakes and enrolments in progress above which a connection is refused.
 const ARRIVING_MAX: usize = 2_048;
+/// Handshakes a second, and at once. Each costs the edge about a millisecond, which terminals would feel.
+const PACE: (u32, u32) = (400, 400);
 /// How long a stopping endpoint waits for its last packets.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -39,6 +42,7 @@ impl Drop for Arriving {
 pub(super) async fn serve(app: App, endpoint: Endpoint) {
     let stop = app.supervisor.stopping();
     let arriving = Arc::new(AtomicUsize::new(0));
+    let mut pace = Pace::new(PACE.0, PACE.1);
     loop {
         let incoming = tokio::select! {
             () = stop.cancelled() => break,
@@ -46,11 +50,13 @@ pub(super) async fn serve(app: App, endpoint: Endpoint) {
         };
         let Some(incoming) = incoming else { break };
         let count = arriving.load(Ordering::Relaxed);
-        if count >= ARRIVING_MAX {
-            incoming.refuse();
-        } else if count >= RETRY_ABOVE && !incoming.remote_address_validated() {
+        if count >= RETRY_ABOVE && !incoming.remote_address_validated() {
             // Fails only for an address that is validated already.
             let _ = incoming.retry();
+        } else if count >= ARRIVING_MAX || !pace.try_turn() {
+            // Told at once and cheaply, it comes again after a random delay that grows with each refusal.
+            incoming.refuse();
+            app.links.meters.refused();
         } else {
             let place = Arriving::one_more(&arriving);
             let app_ = app.clone();

@@ -21,11 +21,13 @@ const HELLO: Duration = Duration::from_secs(10);
 /// How long a refused agent may take to read why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Period of heartbeats when nothing else is sent, ms.
-const HEARTBEAT_MS: u32 = 2_000;
+const HEARTBEAT_MS: u32 = 3_000;
 /// Period of telemetry, ms.
 const TELEMETRY_MS: u32 = 1_000;
-/// Over how long agents come back after a drain, ms: a millisecond a node within these bounds.
+/// Bounds of the time over which agents come back after a drain, ms.
 const SPREAD_MS: (u32, u32) = (200, 30_000);
+/// Time for each node within it, ms: half of the pace at which handshakes are taken.
+const SPREAD_EACH_MS: u32 = 5;
 /// Control frames a second, and at once.
 const PACE: (u32, u32) = (50, 1_000);
 /// How often a frame that the store could not take in is tried again before the link is given up.
@@ -123,7 +125,7 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
     }
     let now_ms = app.clock.now_ms();
     let seen = app.board.heard(node);
-    let link = app.links.enter(node, identity.certificate, connection.clone(), seen);
+    let link = app.links.enter(node, identity.certificate, connection.clone(), seen, hello.journal_epoch);
     link.set_agent_clock(hello.clock_ms, now_ms);
     let welcome = Welcome {
         level,
@@ -249,7 +251,8 @@ where
 }
 
 async fn goodbye(app: &App, send: &mut SendStream) -> Result<(), Down> {
-    let spread_ms = u32::try_from(app.links.count()).unwrap_or(u32::MAX).clamp(SPREAD_MS.0, SPREAD_MS.1);
+    let links = u32::try_from(app.links.count()).unwrap_or(u32::MAX);
+    let spread_ms = links.saturating_mul(SPREAD_EACH_MS).clamp(SPREAD_MS.0, SPREAD_MS.1);
     wire::send(send, encode(Kind::DrainNotice, &DrainNotice { spread_ms })).await?;
     // Fails only if the agent is gone, and then nobody reads.
     let _ = send.finish();

@@ -55,13 +55,15 @@ pub(super) async fn take(app: App, link: Arc<Link>) {
 async fn log(app: &App, link: &Link, pace: &mut Pace, mut answer: SendStream, recv: RecvStream) -> Result<(), Failed> {
     // Fails only if the stream is already over, which the first write then says.
     let _ = answer.set_priority(priority::FACTS);
-    let mut reader = FrameReader::new(recv);
+    let mut reader = FrameReader::heard_by(recv, Arc::clone(&link.seen));
     let first = reader.expect_within(OPEN).await?;
     if first.kind != Kind::FactsOpen {
         return Err(WireError::from(FrameError::OutOfPlace(first.kind)).into());
     }
     let open: FactsOpen = first.decode().map_err(WireError::from)?;
-    if open.journal_epoch.is_empty() || open.journal_epoch.len() > EPOCH_MAX {
+    // One journal a link, the one of the hello: every name is a row.
+    let named = (1..=EPOCH_MAX).contains(&open.journal_epoch.len());
+    if !named || open.journal_epoch != link.journal_epoch {
         return Err(WireError::from(FrameError::Malformed(Kind::FactsOpen)).into());
     }
     let (node, epoch) = (link.node, open.journal_epoch);
@@ -69,7 +71,6 @@ async fn log(app: &App, link: &Link, pace: &mut Pace, mut answer: SendStream, re
     let number = app.store.read(move |tx| store::cursor_in(tx, node, &name)).await.map_err(Failed::Store)?;
     send(&mut answer, encode(Kind::FactsAck, &FactsAck { number })).await?;
     while let Some(frame) = reader.next().await? {
-        link.seen.touch();
         pace.turn(frame.body.len()).await;
         if frame.kind != Kind::Facts {
             return Err(WireError::from(FrameError::OutOfPlace(frame.kind)).into());
@@ -99,7 +100,7 @@ async fn apply(app: &App, link: &Link, epoch: &str, items: Vec<Fact>) -> Result<
                 }
             }
             if cursor != before {
-                store::save_cursor_in(tx, node, &epoch, cursor)?;
+                store::save_cursor_in(tx, node, &epoch, cursor, cx.now_ms)?;
             }
             Ok(cursor)
         })

@@ -17,6 +17,7 @@ struct Word {
 pub(super) struct Meters {
     up: Gauge,
     closed: Family<Word, Counter>,
+    refused: Counter,
     enrolments: Family<Word, Counter>,
 }
 
@@ -25,7 +26,13 @@ impl Meters {
     pub(super) fn register(&self, metrics: &Metrics) {
         metrics.register("links_up", "Live links of nodes", self.up.clone());
         metrics.register("links_closed", "Connections closed by us, by the word of their code", self.closed.clone());
+        metrics.register("links_refused", "Handshakes turned away because too many came", self.refused.clone());
         metrics.register("enrolment_answers", "Answers to enrolments, by status or refusal", self.enrolments.clone());
+    }
+
+    /// A handshake was turned away because too many came at once.
+    pub(super) fn refused(&self) {
+        self.refused.inc();
     }
 
     pub(super) fn set_up(&self, count: usize) {

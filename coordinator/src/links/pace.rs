@@ -33,6 +33,18 @@ impl Pace {
         }
     }
 
+    /// Pays for one if that needs no wait.
+    pub(super) fn try_turn(&mut self) -> bool {
+        let now = Instant::now();
+        let since = now.duration_since(self.at);
+        self.at = now;
+        let debt = self.pay(0, since);
+        if !debt.is_zero() {
+            self.left += 1.0;
+        }
+        debt.is_zero()
+    }
+
     /// Pays, and says how long the debt takes to be refilled.
     fn pay(&mut self, bytes: usize, since: Duration) -> Duration {
         let cost = 1.0 + f64::from(u32::try_from(bytes / BYTES).unwrap_or(u32::MAX));
@@ -57,6 +69,14 @@ mod tests {
             Pace::new(10, 20).pay(1 << 20, Duration::ZERO) > Duration::from_secs(20),
             "a megabyte is no small frame"
         );
+    }
+
+    #[test]
+    fn what_is_turned_away_costs_nothing() {
+        let mut pace = Pace::new(10, 20);
+        let passed = (0..1_000).filter(|_| pace.try_turn()).count();
+        assert!((20..=30).contains(&passed), "{passed}");
+        assert!(pace.left > -1.0);
     }
 
     proptest! {

@@ -93,6 +93,8 @@ pub(super) struct Link {
     pub(super) certificate: CertificateId,
     pub(super) connection: Connection,
     pub(super) seen: Arc<Seen>,
+    /// The journal that its agent named in the hello.
+    pub(super) journal_epoch: String,
     /// Wakes the control loop: the desired document may have changed.
     pub(super) wake: Notify,
     /// Agent's clock less ours, ms.
@@ -167,7 +169,7 @@ impl LinkHandle {
         let (send, recv) = opened.map_err(|_| LinkError::Offline)?;
         // Fails only if the stream is already over, which the first write then says.
         let _ = send.set_priority(priority);
-        let mut stream = Stream { send, frames: FrameReader::new(recv) };
+        let mut stream = Stream { send, frames: FrameReader::heard_by(recv, Arc::clone(&self.0.seen)) };
         stream.send(kind, first).await?;
         Ok(stream)
     }
@@ -229,10 +231,11 @@ impl Registry {
         certificate: CertificateId,
         connection: Connection,
         seen: Arc<Seen>,
+        journal_epoch: String,
     ) -> Arc<Link> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (wake, skew_ms) = (Notify::new(), AtomicI64::new(0));
-        let link = Arc::new(Link { node, certificate, connection, seen, wake, skew_ms, number });
+        let link = Arc::new(Link { node, certificate, connection, seen, journal_epoch, wake, skew_ms, number });
         let mut links = self.lock();
         let older = links.insert(node, LinkHandle(Arc::clone(&link)));
         self.meters.set_up(links.len());

@@ -13,9 +13,11 @@ CREATE TABLE desired_dirty(
   node_id TEXT PRIMARY KEY
 ){{STRICT}};
 
+-- How far each journal of a node was taken in.
 CREATE TABLE fact_cursors(
   node_id TEXT NOT NULL,
   journal_epoch TEXT NOT NULL,
   number {{I64}} NOT NULL,
+  moved_ms {{I64}} NOT NULL,
   PRIMARY KEY(node_id, journal_epoch)
 ){{STRICT}};

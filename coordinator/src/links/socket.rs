@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::fleet;
 use muster_pki::files;
 use muster_pki::server::{LeafSwap, link_config};
-use quinn::{Endpoint, TokioRuntime};
+use muster_pki::socket::UdpRuntime;
+use quinn::Endpoint;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -15,5 +16,5 @@ pub(super) fn bind(app: &App) -> io::Result<Endpoint> {
     let server = link_config(&leaf).map_err(io::Error::other)?;
     let keys = files::endpoint_keys(&fleet::keys(&app.config.data_dir)).map_err(io::Error::other)?;
     let socket = UdpSocket::bind(app.config.quic)?;
-    Endpoint::new(keys.endpoint_config(), Some(server), socket, Arc::new(TokioRuntime))
+    Endpoint::new(keys.endpoint_config(), Some(server), socket, Arc::new(UdpRuntime))
 }

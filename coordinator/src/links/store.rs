@@ -8,6 +8,8 @@ use muster_protocol::ids::NodeId;
 
 /// Touched nodes that are composed in one go.
 const TOUCHED_MAX: i64 = 1_000;
+/// Journals of one node whose cursors are kept. A node has one; it gets another when its disk is replaced.
+const JOURNALS_MAX: i64 = 4;
 
 pub(super) fn touch_in(tx: &mut Tx, node: NodeId) -> Result<(), Problem> {
     tx.exec("INSERT INTO desired_dirty(node_id) VALUES($1) ON CONFLICT DO NOTHING", &values![node])?;
@@ -59,11 +61,49 @@ pub(super) fn cursor_in(tx: &mut Tx, node: NodeId, epoch: &str) -> Result<u64, P
     Ok(found.unwrap_or(0))
 }
 
-pub(super) fn save_cursor_in(tx: &mut Tx, node: NodeId, epoch: &str, number: u64) -> Result<(), Problem> {
+/// Moves a cursor. A journal that is new pushes out the node's oldest one above [`JOURNALS_MAX`].
+pub(super) fn save_cursor_in(tx: &mut Tx, node: NodeId, epoch: &str, number: u64, now_ms: i64) -> Result<(), Problem> {
     tx.exec(
-        "INSERT INTO fact_cursors(node_id, journal_epoch, number) VALUES($1, $2, $3) \
-         ON CONFLICT (node_id, journal_epoch) DO UPDATE SET number = excluded.number",
-        &values![node, epoch, number],
+        "INSERT INTO fact_cursors(node_id, journal_epoch, number, moved_ms) VALUES($1, $2, $3, $4) \
+         ON CONFLICT (node_id, journal_epoch) DO UPDATE SET number = excluded.number, moved_ms = excluded.moved_ms",
+        &values![node, epoch, number, now_ms],
+    )?;
+    tx.exec(
+        "DELETE FROM fact_cursors WHERE node_id = $1 AND journal_epoch <> $2 AND journal_epoch NOT IN \
+         (SELECT journal_epoch FROM fact_cursors WHERE node_id = $1 ORDER BY moved_ms DESC, journal_epoch LIMIT $3)",
+        &values![node, epoch, JOURNALS_MAX],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::store::Store;
+
+    #[test]
+    fn a_node_with_a_new_journal_every_day_keeps_the_newest_few() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("muster.db")).expect("a database");
+        let node = NodeId::new(1, [1; 10]);
+        let kept = store.write_blocking(move |tx| {
+            for day in 0..50 {
+                save_cursor_in(tx, node, &format!("journal-{day}"), 7, day)?;
+            }
+            // The one in use is kept, whatever a clock that was set back says.
+            save_cursor_in(tx, node, "journal-now", 9, -1)?;
+            let epochs = (0..50).map(|day| format!("journal-{day}"));
+            let mut kept = Vec::new();
+            for epoch in epochs.chain(["journal-now".to_owned()]) {
+                if cursor_in(tx, node, &epoch)? > 0 {
+                    kept.push(epoch);
+                }
+            }
+            Ok(crate::audit::unchanged(kept))
+        });
+        let kept = kept.expect("kept");
+        assert!(kept.len() <= 5 && kept.contains(&"journal-49".to_owned()), "{kept:?}");
+        assert!(kept.contains(&"journal-now".to_owned()), "{kept:?}");
+        store.close();
+    }
 }

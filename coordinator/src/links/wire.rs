@@ -1,8 +1,10 @@
 //! Frames over quinn streams: a reader that may be dropped between frames, and a writer with a deadline.
 
+use crate::nodes::Seen;
 use bytes::Bytes;
 use muster_protocol::{Frame, FrameDecoder, FrameError, Kind};
 use quinn::{RecvStream, SendStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes taken from a stream at once.
@@ -43,13 +45,21 @@ impl WireError {
 pub struct FrameReader {
     stream: RecvStream,
     decoder: FrameDecoder,
+    /// Touched by every frame.
+    seen: Option<Arc<Seen>>,
 }
 
 impl FrameReader {
     /// Reads `stream` from here on.
     #[must_use]
     pub fn new(stream: RecvStream) -> Self {
-        Self { stream, decoder: FrameDecoder::default() }
+        Self { stream, decoder: FrameDecoder::default(), seen: None }
+    }
+
+    /// The same, and every frame is a sign of life of a node.
+    #[must_use]
+    pub fn heard_by(stream: RecvStream, seen: Arc<Seen>) -> Self {
+        Self { seen: Some(seen), ..Self::new(stream) }
     }
 
     /// The next frame of a kind this build knows; none at the end of the stream.
@@ -59,6 +69,9 @@ impl FrameReader {
     pub async fn next(&mut self) -> Result<Option<Frame>, WireError> {
         loop {
             while let Some(frame) = self.decoder.next()? {
+                if let Some(seen) = &self.seen {
+                    seen.touch();
+                }
                 if !matches!(frame.kind, Kind::Unknown(_)) {
                     return Ok(Some(frame));
                 }

@@ -1,19 +1,21 @@
 //! Routes of nodes, at the operator door.
 
 use super::model::Event;
-use super::probe::{self, TaskItem};
-use super::verbs::{self, Edit};
+use super::probe;
+use super::tasks::{self, TaskItem, Wish};
+use super::verbs::{self, Edit, NodesQuery};
 use super::view::NodeItem;
 use crate::app::App;
 use crate::base::authz::Verb;
 use crate::base::http::{
-    Caller, IfMatch, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, Query, idempotent, with_etag,
+    Caller, IfMatch, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, ProblemBody, Query, idempotent,
+    with_etag,
 };
 use crate::operations::Accepted;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use muster_protocol::ids::NodeId;
+use muster_protocol::ids::{NodeId, NodeTaskId};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's routes.
@@ -27,14 +29,22 @@ pub fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(uncordon))
         .routes(routes!(drain))
         .routes(routes!(probe))
-        .routes(routes!(tasks))
+        .routes(routes!(tasks_of))
+        .routes(routes!(requeue))
+        .routes(routes!(cancel))
+        .merge(super::fuse::http::operator_routes())
 }
 
 /// Nodes, oldest first.
 #[utoipa::path(get, path = "/api/v1/admin/nodes", operation_id = "nodes.list", tag = "nodes",
-    params(PageQuery), responses((status = 200, body = Page<NodeItem>)))]
-async fn list(State(app): State<App>, Caller(cx): Caller, Query(query): Query<PageQuery>) -> Result<JsonText, Problem> {
-    verbs::list(&app, &cx, query).await
+    params(PageQuery, NodesQuery), responses((status = 200, body = Page<NodeItem>)))]
+async fn list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Query(query): Query<PageQuery>,
+    Query(narrow): Query<NodesQuery>,
+) -> Result<JsonText, Problem> {
+    verbs::list(&app, &cx, query, narrow).await
 }
 
 /// One node.
@@ -137,12 +147,55 @@ async fn probe(
 /// The newest tasks of a node with their results.
 #[utoipa::path(get, path = "/api/v1/admin/nodes/{node_id}/tasks", operation_id = "nodes.tasks", tag = "nodes",
     params(("node_id" = String, Path)), responses((status = 200, body = Page<TaskItem>)))]
-async fn tasks(
+async fn tasks_of(
     State(app): State<App>,
     Caller(cx): Caller,
     Path(id): Path<NodeId>,
 ) -> Result<Json<Page<TaskItem>>, Problem> {
-    probe::tasks(&app, &cx, id).await.map(Json)
+    tasks::tasks(&app, &cx, id).await.map(Json)
+}
+
+/// Asks the node again for a task that waits or is unknown; what its journal took is not run twice.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/tasks/{task_id}/requeue",
+    operation_id = "nodes.tasks.requeue", tag = "nodes",
+    params(("node_id" = String, Path), ("task_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = TaskItem), (status = 409, body = ProblemBody)))]
+async fn requeue(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path((node, id)): Path<(NodeId, NodeTaskId)>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    decide(app, cx, node, id, keyed, Wish::Requeue).await
+}
+
+/// Ends a task. A node that runs it kills all of its processes; without its node it ends at once.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/tasks/{task_id}/cancel",
+    operation_id = "nodes.tasks.cancel", tag = "nodes",
+    params(("node_id" = String, Path), ("task_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = TaskItem), (status = 409, body = ProblemBody)))]
+async fn cancel(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path((node, id)): Path<(NodeId, NodeTaskId)>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    decide(app, cx, node, id, keyed, Wish::Cancel).await
+}
+
+async fn decide(
+    app: App,
+    cx: crate::cx::Cx,
+    node: NodeId,
+    id: NodeTaskId,
+    keyed: Keyed<NoBody>,
+    wish: Wish,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        tasks::decide(&act, &cx, node, id, wish).await.map(|item| (StatusCode::OK, item))
+    })
+    .await
 }
 
 async fn keyed_change(

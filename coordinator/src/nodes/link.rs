@@ -96,6 +96,10 @@ fn greet_in(tx: &mut Tx, cx: &Cx, id: NodeId, greeting: &Greeting) -> Result<Nod
     } else if !greeting.machine_sha256.is_empty() {
         node.machine_sha256.clone_from(&greeting.machine_sha256);
     }
+    if !node.boot_id.is_empty() && node.boot_id != greeting.boot_id {
+        let event = audit::Event::new("nodes.rebooted", id).before(&node.boot_id).after(&greeting.boot_id);
+        audit::note(tx, cx, event)?;
+    }
     node.boot_id.clone_from(&greeting.boot_id);
     node.journal_epoch.clone_from(&greeting.journal_epoch);
     node.join_sequence = greeting.join_sequence;

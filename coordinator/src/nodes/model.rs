@@ -1,38 +1,12 @@
 //! What a node is: four facets that never mix, the state derived from them, and the moves between them.
 
+use crate::base::words::words;
 use serde::{Deserialize, Serialize};
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The word in rows, routes and events.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-    };
-}
-pub(crate) use words;
 
 words! {
     /// Where the node is in its life.
+    #[derive(Serialize, Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
     Lifecycle {
         /// A machine presented a token and waits for an operator.
         PendingApproval = "pending_approval",
@@ -47,6 +21,8 @@ words! {
 
 words! {
     /// Whether the coordinator hears from the agent. Says nothing about cells.
+    #[derive(Serialize, Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
     Presence {
         /// A frame came within [`STALE_MS`].
         Online = "online",
@@ -61,6 +37,8 @@ words! {
 
 words! {
     /// Whether new work may be placed on the node.
+    #[derive(Serialize, Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
     Scheduling {
         /// Yes.
         Open = "open",
@@ -75,6 +53,8 @@ words! {
 
 words! {
     /// Whether the hardware can be trusted.
+    #[derive(Serialize, Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
     Health {
         /// Yes.
         Ok = "ok",
@@ -104,6 +84,15 @@ pub fn presence(now: i64, started: i64, last_frame: Option<i64>) -> Presence {
         Some(_) => Presence::Offline,
         None if now - started < UNKNOWN_MS => Presence::Unknown,
         None => Presence::Offline,
+    }
+}
+
+impl Presence {
+    /// What is shown of a node whose presence was settled as `settled` before: one that was offline stays so
+    /// until it is heard, whoever restarts meanwhile.
+    #[must_use]
+    pub fn after(self, settled: Self) -> Self {
+        if self == Self::Unknown && settled == Self::Offline { Self::Offline } else { self }
     }
 }
 

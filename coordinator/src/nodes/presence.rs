@@ -1,5 +1,6 @@
 //! Presence in memory: when each node was last heard, on one monotonic clock.
 
+use super::fuse;
 use super::model::{self, Presence};
 use muster_protocol::ids::NodeId;
 use std::{
@@ -30,11 +31,12 @@ impl Seen {
 pub struct Board {
     origin: Instant,
     nodes: Mutex<HashMap<NodeId, Arc<Seen>>>,
+    pub(in crate::nodes) fuse: Mutex<fuse::Memory>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { origin: Instant::now(), nodes: Mutex::default() }
+        Self { origin: Instant::now(), nodes: Mutex::default(), fuse: Mutex::default() }
     }
 }
 
@@ -65,6 +67,13 @@ impl Board {
         Some(ms_since(self.origin) - last)
     }
 
+    /// A node that was heard falls silent this moment for as long as makes it offline.
+    #[cfg(test)]
+    pub(crate) fn lose(&self, node: NodeId) {
+        let seen = Seen { origin: self.origin, at_ms: AtomicI64::new(ms_since(self.origin) - model::OFFLINE_MS) };
+        self.lock().insert(node, Arc::new(seen));
+    }
+
     /// Drops a node that was removed.
     pub fn forget(&self, node: NodeId) {
         self.lock().remove(&node);
@@ -79,6 +88,29 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ten thousand nodes that send a frame each three seconds, each at its own moment, and die at another;
+    /// the look at them comes each second. Time is a number here.
+    #[test]
+    fn a_dead_node_is_offline_within_fifteen_seconds_among_ten_thousand() {
+        let period_ms = i64::try_from(super::super::tick::PERIOD.as_millis()).expect("small");
+        let mut took: Vec<i64> = (0..10_000_i64)
+            .map(|n| {
+                let (phase_ms, dies_ms) = (n * 7_919 % FRAME_MS, 100_000 + n * 104_729 % 60_000);
+                let last_ms = phase_ms + (dies_ms - phase_ms) / FRAME_MS * FRAME_MS;
+                let looks = (dies_ms / period_ms + 1..).map(|look| look * period_ms);
+                let mut looks = looks.map(|at| (at, model::presence(at, 0, Some(last_ms))));
+                let found = looks.find(|(_, presence)| *presence == Presence::Offline);
+                found.map_or(i64::MAX, |(at, _)| at - dies_ms)
+            })
+            .collect();
+        took.sort_unstable();
+        assert!(took[9_900] <= 15_000, "p99 {} ms", took[9_900]);
+        assert!(took[0] >= model::OFFLINE_MS - FRAME_MS, "{} ms is no evidence yet", took[0]);
+    }
+
+    /// The slowest that agents may send.
+    const FRAME_MS: i64 = 3_000;
 
     #[test]
     fn a_node_is_heard_by_itself_alone_and_can_be_forgotten() {

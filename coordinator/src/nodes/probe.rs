@@ -1,19 +1,16 @@
-//! Probing a node: an operation with one node task, and the tasks a node was given.
+//! Probing a node: an operation with one node task.
 
 use super::model::Lifecycle;
 use super::store;
 use crate::app::App;
 use crate::audit::{self, Event};
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::clock::{rfc3339, rfc3339_opt};
-use crate::base::http::{Page, Problem, StatusCode, answer_in};
+use crate::base::http::{Problem, StatusCode, answer_in};
 use crate::base::store::Tx;
 use crate::cx::Cx;
-use crate::operations::{self, Accepted, Kind, NewOperation, NewTask, NodeTask, Operation, Outcome};
+use crate::operations::{self, Accepted, Kind, NewOperation, NewTask, Operation, Outcome};
 use muster_protocol::ids::NodeId;
-use serde::Serialize;
 use std::pin::Pin;
-use utoipa::ToSchema;
 
 /// The kind of operation.
 pub const KIND: Kind =
@@ -24,8 +21,6 @@ const STEP: &str = "probe";
 const RUN_MS: i64 = 20_000;
 /// How long a probe waits for its node, ms.
 const WAIT_MS: i64 = 15_000;
-/// Most tasks shown of one node.
-const TASKS_MAX: i64 = 100;
 
 fn cancel_in(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Problem> {
     // A probe changes nothing on the node, so there is nothing to wait for.
@@ -96,68 +91,4 @@ fn start_in(tx: &mut Tx, cx: &Cx, node: NodeId) -> Result<muster_protocol::ids::
     };
     operations::task_in(tx, cx, task)?;
     Ok(operation_id)
-}
-
-/// A node task as shown.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct TaskItem {
-    /// Its id.
-    pub id: String,
-    /// The operation it belongs to.
-    pub operation_id: String,
-    /// `probe`, `scrub` or `collect_logs`.
-    pub kind: String,
-    /// Where it is.
-    pub state: String,
-    /// Offers so far.
-    pub attempt: u32,
-    /// Last words of the agent about it.
-    pub progress: String,
-    /// How it ended; null while it has not.
-    pub result_code: Option<String>,
-    /// For people.
-    pub result_detail: Option<String>,
-    /// What it found, by kind.
-    pub result: Option<serde_json::Value>,
-    /// When it was made.
-    pub created_at: String,
-    /// When the agent took it.
-    pub started_at: Option<String>,
-    /// When it ended.
-    pub ended_at: Option<String>,
-}
-
-impl From<NodeTask> for TaskItem {
-    fn from(task: NodeTask) -> Self {
-        Self {
-            id: task.id.to_string(),
-            operation_id: task.operation_id.to_string(),
-            kind: task.kind,
-            state: task.state.word().to_owned(),
-            attempt: task.attempt,
-            progress: task.progress,
-            result_code: task.result_code,
-            result_detail: task.result_detail,
-            result: task.result.and_then(|text| serde_json::from_str(&text).ok()),
-            created_at: rfc3339(task.created_ms),
-            started_at: rfc3339_opt(task.started_ms),
-            ended_at: rfc3339_opt(task.ended_ms),
-        }
-    }
-}
-
-/// The newest tasks of a node.
-///
-/// # Errors
-/// 404.
-pub async fn tasks(app: &App, cx: &Cx, node: NodeId) -> Result<Page<TaskItem>, Problem> {
-    authz::require(cx, Verb::NodesTasks, Scope::Platform)?;
-    let tasks = app
-        .store
-        .read(move |tx| {
-            store::get_in(tx, node)?;
-            operations::tasks_on_in(tx, node, TASKS_MAX)
-        })
-        .await?;
-    Ok(Page::whole(tasks.into_iter().map(TaskItem::from).collect()))
 }

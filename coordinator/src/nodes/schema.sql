@@ -32,3 +32,11 @@ CREATE TABLE nodes(
 CREATE UNIQUE INDEX nodes_key ON nodes(key_sha256);
 CREATE INDEX nodes_time ON nodes(created_ms, id);
 CREATE INDEX nodes_machine ON nodes(machine_sha256);
+
+-- The fuse against mass failure: a row while it is blown.
+CREATE TABLE node_fuse(
+  name TEXT PRIMARY KEY,
+  since_ms {{I64}} NOT NULL,
+  -- JSON list of the nodes that were lost together.
+  nodes TEXT NOT NULL
+){{STRICT}};

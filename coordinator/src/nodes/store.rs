@@ -137,6 +137,11 @@ pub fn get_in(tx: &mut Tx, id: NodeId) -> Result<NodeRow, Problem> {
     find_in(tx, id)?.ok_or_else(|| Problem::not_found("node"))
 }
 
+/// What a node is called; none if there is no such node.
+pub fn name_in(tx: &mut Tx, id: NodeId) -> Result<Option<String>, Problem> {
+    tx.opt("SELECT name FROM nodes WHERE id = $1", &values![id], |row| row.get(0))
+}
+
 /// The node that a key is bound to.
 pub fn by_key_in(tx: &mut Tx, key_sha256: &str) -> Result<Option<NodeRow>, Problem> {
     tx.opt(select!("WHERE key_sha256 = $1"), &values![key_sha256], node)
@@ -146,6 +151,47 @@ pub fn by_key_in(tx: &mut Tx, key_sha256: &str) -> Result<Option<NodeRow>, Probl
 pub fn page_in(tx: &mut Tx, query: &PageQuery) -> Result<Vec<NodeRow>, Problem> {
     let (at, id, most) = query.oldest_first()?;
     tx.all(select!("WHERE (created_ms, id) > ($1, $2) ORDER BY created_ms, id LIMIT $3"), &values![at, id, most], node)
+}
+
+/// The short row of a node: what its state is derived from, and what it is called.
+#[derive(Debug, Clone)]
+pub struct Brief {
+    /// Fixed for life.
+    pub id: NodeId,
+    /// What operators call it.
+    pub name: String,
+    /// Its facets; presence is the last settled one.
+    pub facets: Facets,
+    /// Why health is not `ok`; empty if it is.
+    pub health_reason: String,
+    /// When it was last heard, ms since 1970, as of the last settled presence.
+    pub last_seen_ms: Option<i64>,
+    /// When the token was presented, ms since 1970.
+    pub created_ms: i64,
+}
+
+/// The short rows of all nodes, oldest first, at most [`ALL_MAX`].
+pub fn briefs_in(tx: &mut Tx) -> Result<Vec<Brief>, Problem> {
+    tx.all(
+        "SELECT id, name, lifecycle, scheduling, health, presence, health_reason, last_seen_ms, created_ms FROM nodes \
+         ORDER BY created_ms, id LIMIT 100000",
+        &[],
+        |row| {
+            Ok(Brief {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                facets: Facets {
+                    lifecycle: row.parse(2)?,
+                    scheduling: row.parse(3)?,
+                    health: row.parse(4)?,
+                    presence: row.parse(5)?,
+                },
+                health_reason: row.get(6)?,
+                last_seen_ms: row.get(7)?,
+                created_ms: row.get(8)?,
+            })
+        },
+    )
 }
 
 /// How many nodes there are.
@@ -161,11 +207,13 @@ pub fn admitted_in(tx: &mut Tx) -> Result<Vec<NodeRow>, Problem> {
 /// Most nodes of one fleet that are read at once.
 pub const ALL_MAX: usize = 100_000;
 
-/// Id and settled presence of every node in service.
+/// Id and settled presence of every node in service that may be heard.
 pub fn presences_in(tx: &mut Tx) -> Result<Vec<(NodeId, Presence)>, Problem> {
-    tx.all("SELECT id, presence FROM nodes WHERE lifecycle = 'in_service' ORDER BY id LIMIT 100000", &[], |row| {
-        Ok((row.get(0)?, row.parse(1)?))
-    })
+    tx.all(
+        "SELECT id, presence FROM nodes WHERE lifecycle = 'in_service' AND revoked_ms IS NULL ORDER BY id LIMIT 100000",
+        &[],
+        |row| Ok((row.get(0)?, row.parse(1)?)),
+    )
 }
 
 /// Other nodes that say they are the same machine.

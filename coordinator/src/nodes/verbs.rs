@@ -1,6 +1,6 @@
 //! What operators do with nodes. Each `_in` verb runs in its caller's transaction and notes its event.
 
-use super::model::{Event, Health, Lifecycle, apply};
+use super::model::{Event, Facets, Health, Lifecycle, apply};
 use super::store;
 use super::view::{self, NodeItem};
 use crate::app::App;
@@ -58,7 +58,7 @@ pub async fn change(app: &App, cx: &Cx, id: NodeId, verb: Verb, event: Event) ->
         .write(move |tx| {
             change_in(tx, &context, id, event, verb.as_str())?;
             let node = store::get_in(tx, id)?;
-            let item = view::item_in(tx, &app_, &node)?;
+            let item = view::item_in(tx, &app_, &context, &node)?;
             answer_in(tx, &context, StatusCode::OK, &item)?;
             Ok(audit::unchanged(item))
         })
@@ -102,7 +102,7 @@ pub async fn update(app: &App, cx: &Cx, id: NodeId, version: IfMatch, edit: Edit
             let event = audit::Event::new(Verb::NodesUpdate.as_str(), id);
             let event = event.before(&(&node.name, &node.labels)).after(&(name, labels));
             let node = store::get_in(tx, id)?;
-            let item = view::item_in(tx, &app_, &node)?;
+            let item = view::item_in(tx, &app_, &context, &node)?;
             audit::record(tx, &context, event, item)
         })
         .await
@@ -149,21 +149,59 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if fits { Ok(()) } else { Err(Problem::invalid("name", "invalid", "A name is 1 to 63 letters, digits and -_.")) }
 }
 
+/// What a list of nodes is narrowed to.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct NodesQuery {
+    /// A part of the name, or an id.
+    pub q: Option<String>,
+    /// The one word of its state, as shown.
+    pub state: Option<String>,
+}
+
 /// A page of nodes, oldest first, as the document of a `Page<NodeItem>`.
 ///
 /// # Errors
 /// 422 for a bad page.
-pub async fn list(app: &App, cx: &Cx, query: PageQuery) -> Result<JsonText, Problem> {
+pub async fn list(app: &App, cx: &Cx, query: PageQuery, narrow: NodesQuery) -> Result<JsonText, Problem> {
     authz::require(cx, Verb::NodesList, Scope::Platform)?;
-    let app_ = app.clone();
+    let (app_, context) = (app.clone(), cx.clone());
     app.store
         .read(move |tx| {
-            let page = Page::cut(store::page_in(tx, &query)?, &query, |node| (node.created_ms, node.id.to_string()))?;
-            let total = store::count_in(tx)?;
-            let items = page.items.iter().map(|node| view::item_in(tx, &app_, node)).collect::<Result<Vec<_>, _>>()?;
+            let (page, total) = if narrow.q.is_none() && narrow.state.is_none() {
+                let rows = store::page_in(tx, &query)?;
+                (Page::cut(rows, &query, |node| (node.created_ms, node.id.to_string()))?, store::count_in(tx)?)
+            } else {
+                narrowed_in(tx, &app_, &query, &narrow)?
+            };
+            let shown = page.items.iter().map(|node| view::item_in(tx, &app_, &context, node));
+            let items = shown.collect::<Result<Vec<_>, _>>()?;
             JsonText::of(&Page { items, next_cursor: page.next_cursor, total: Some(total) })
         })
         .await
+}
+
+/// A page of those that fit, and how many there are. The live presence is in memory, so the state of every
+/// node is derived here from its short row.
+fn narrowed_in(
+    tx: &mut Tx,
+    app: &App,
+    query: &PageQuery,
+    narrow: &NodesQuery,
+) -> Result<(Page<store::NodeRow>, i64), Problem> {
+    let (at, id, most) = query.oldest_first()?;
+    let wanted = narrow.q.as_deref().unwrap_or_default().trim().to_lowercase();
+    let fits = |node: &store::Brief| {
+        let named = node.name.to_lowercase().contains(&wanted) || node.id.to_string() == wanted;
+        let state = Facets { presence: app.board.of(node.id), ..node.facets }.state();
+        named && narrow.state.as_deref().is_none_or(|word| word == state)
+    };
+    let found: Vec<_> = store::briefs_in(tx)?.into_iter().filter(fits).collect();
+    let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    let most = usize::try_from(most).unwrap_or_default();
+    let after = found.iter().filter(|node| (node.created_ms, node.id.to_string()) > (at, id.clone())).take(most);
+    let rows = after.map(|node| store::get_in(tx, node.id)).collect::<Result<Vec<_>, _>>()?;
+    Ok((Page::cut(rows, query, |node| (node.created_ms, node.id.to_string()))?, total))
 }
 
 /// One node.
@@ -172,6 +210,6 @@ pub async fn list(app: &App, cx: &Cx, query: PageQuery) -> Result<JsonText, Prob
 /// 404.
 pub async fn show(app: &App, cx: &Cx, id: NodeId) -> Result<NodeItem, Problem> {
     authz::require(cx, Verb::NodesShow, Scope::Platform)?;
-    let app_ = app.clone();
-    app.store.read(move |tx| store::get_in(tx, id).and_then(|node| view::item_in(tx, &app_, &node))).await
+    let (app_, context) = (app.clone(), cx.clone());
+    app.store.read(move |tx| store::get_in(tx, id).and_then(|node| view::item_in(tx, &app_, &context, &node))).await
 }

@@ -1,12 +1,17 @@
 //! A node as the API shows it: its row, its live presence and its latest values.
 
+use super::acts::{self, NodeOperation};
 use super::facts::{Facts, GpuFacts, MigFacts};
 use super::model::{Facets, Health, Lifecycle, Presence, Scheduling};
 use super::store::{self, NodeRow};
+use super::tasks::{self, BacklogItem};
 use crate::app::App;
+use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::Problem;
 use crate::base::store::Tx;
+use crate::cx::Cx;
+use crate::operations;
 use muster_protocol::ids::NodeId;
 use muster_protocol::telemetry::GpuSample;
 use serde::Serialize;
@@ -48,8 +53,15 @@ pub struct NodeItem {
     pub host: HostItem,
     /// Version of the agent; null before its first link.
     pub agent_version: Option<String>,
+    /// What an operator should look at, worst first.
+    pub conditions: Vec<Condition>,
+    /// Its tasks that have not ended.
+    pub backlog: BacklogItem,
     /// When it was last heard.
     pub last_seen_at: Option<String>,
+    /// Its kernel's boot id: another one after a restart, the same one after a partition; null before its
+    /// first link.
+    pub boot_id: Option<String>,
     /// Operators' labels.
     pub labels: BTreeMap<String, String>,
     /// For `If-Match`.
@@ -63,6 +75,19 @@ pub struct NodeItem {
     pub shares_machine_with: Vec<NodeId>,
     /// When the token was presented.
     pub created_at: String,
+    /// What the caller can do with it now, and why not, in the order of intents.
+    pub operations: Vec<NodeOperation>,
+    /// Operations about it that have not ended, oldest first.
+    pub running: Vec<RunningItem>,
+}
+
+/// An operation that has not ended.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RunningItem {
+    /// `op_…`
+    pub operation_id: String,
+    /// `nodes.probe`, …
+    pub kind: String,
 }
 
 /// A GPU with its latest values.
@@ -149,19 +174,24 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The node's facets with its live presence.
+/// The node's facets with its live presence. Nothing that a revoked node says is heard.
 #[must_use]
 pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
-    Facets { presence: app.board.of(node.id), ..node.facets }
+    let live = app.board.of(node.id).after(node.facets.presence);
+    let presence = if node.revoked_ms.is_some() { Presence::Offline } else { live };
+    Facets { presence, ..node.facets }
 }
 
-/// A node as shown now.
+/// A node as shown now to who asks.
 ///
 /// # Errors
 /// Only what the store says.
-pub fn item_in(tx: &mut Tx, app: &App, node: &NodeRow) -> Result<NodeItem, Problem> {
+pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeItem, Problem> {
     let now_ms = app.clock.now_ms();
     let facets = live_facets(app, node);
+    let open = operations::open_of_in(tx, &node.id.to_string())?;
+    let kinds: Vec<_> = open.iter().map(|operation| operation.kind.clone()).collect();
+    let may = |verb: Verb| authz::require(cx, verb, Scope::Platform).is_ok();
     let seen_ms = app.board.age_ms(node.id).map(|age| now_ms - age).or(node.last_seen_ms);
     let mut samples = app.telemetry.gpus(node.id, now_ms);
     let gpus = node.facts.gpus.iter().map(|gpu| {
@@ -185,14 +215,56 @@ pub fn item_in(tx: &mut Tx, app: &App, node: &NodeRow) -> Result<NodeItem, Probl
         gpus: gpus.collect(),
         host: host_item(app, node.id, &node.facts, now_ms),
         agent_version: some(&node.agent_version),
+        conditions: conditions(app, node.id, now_ms),
+        backlog: tasks::backlog_in(tx, node.id, now_ms)?,
         last_seen_at: rfc3339_opt(seen_ms),
+        boot_id: some(&node.boot_id),
         labels: node.labels.clone(),
         version: node.version,
         key_fingerprint: node.key_sha256.clone(),
         token_id: node.token_id.clone(),
         shares_machine_with: store::same_machine_in(tx, node.id, &node.machine_sha256)?,
         created_at: rfc3339(node.created_ms),
+        operations: acts::of(may, &facets, node.revoked_ms.is_some(), &kinds),
+        running: open.into_iter().map(|one| RunningItem { operation_id: one.id.to_string(), kind: one.kind }).collect(),
     })
+}
+
+/// With less than this free a node's disk counts as full, bytes.
+const DISK_FULL: u64 = 64 << 20;
+/// With less than this free operators are warned, bytes.
+const DISK_LOW: u64 = 2 << 30;
+/// A clock further off than this is said, ms.
+const SKEW_MS: i64 = 60_000;
+
+/// What is not as it should be on a node that runs all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Condition {
+    /// `disk_full`, `disk_low` or `clock_skew`.
+    pub code: &'static str,
+    /// For people.
+    pub detail: String,
+}
+
+fn conditions(app: &App, node: NodeId, now_ms: i64) -> Vec<Condition> {
+    let disk = app.telemetry.host(node, now_ms).and_then(|taken| taken.value.disk_free_bytes).and_then(disk_condition);
+    let clock = app.links.get(node).and_then(|link| clock_condition(link.clock_skew_ms()));
+    disk.into_iter().chain(clock).collect()
+}
+
+fn disk_condition(free: u64) -> Option<Condition> {
+    let code = match free {
+        ..DISK_FULL => "disk_full",
+        ..DISK_LOW => "disk_low",
+        _ => return None,
+    };
+    Some(Condition { code, detail: format!("{} MiB are free where its journal and its homes lie.", free >> 20) })
+}
+
+fn clock_condition(skew_ms: i64) -> Option<Condition> {
+    let side = if skew_ms > 0 { "ahead of" } else { "behind" };
+    let detail = format!("Its clock is {} s {side} the coordinator's.", skew_ms.saturating_abs() / 1000);
+    (skew_ms.saturating_abs() >= SKEW_MS).then_some(Condition { code: "clock_skew", detail })
 }
 
 fn gpu_item(gpu: &GpuFacts, taken_ms: Option<i64>, sample: Option<GpuSample>) -> GpuItem {
@@ -240,5 +312,19 @@ fn host_item(app: &App, node: NodeId, facts: &Facts, now_ms: i64) -> HostItem {
         memory_used_bytes: sample.memory_used_bytes,
         disk_free_bytes: sample.disk_free_bytes,
         sampled_at: rfc3339_opt(taken_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_have_their_bounds() {
+        let disk = |free| disk_condition(free).map(|found| found.code);
+        assert_eq!((disk(DISK_FULL - 1), disk(DISK_FULL), disk(DISK_LOW)), (Some("disk_full"), Some("disk_low"), None));
+        assert_eq!(clock_condition(SKEW_MS - 1), None);
+        assert!(clock_condition(i64::MIN).is_some_and(|found| found.detail.contains("behind")));
+        assert!(clock_condition(3_600_000).is_some_and(|found| found.detail.contains("3600 s ahead")));
     }
 }

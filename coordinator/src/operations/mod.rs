@@ -27,8 +27,9 @@ pub use kinds::{CancelHook, Kind, Kinds, OverdueHook, RetryHook, TaskHook};
 pub use model::{Outcome, State, StepState, TaskEvent, TaskState};
 pub use row::{Operation, Step};
 pub use tasks::{
-    NewTask, NodeTask, TaskEnd, end_in as task_end_in, event_in as task_event_in, open_in as open_tasks_in,
-    progress_in as task_progress_in, task_in, tasks_of_in, tasks_on_in,
+    Backlog, NewTask, NodeTask, TaskEnd, backlog_in, cancel_in as cancel_task_in, end_in as task_end_in,
+    event_in as task_event_in, open_in as open_tasks_in, progress_in as task_progress_in,
+    requeue_in as requeue_task_in, task_in, tasks_of_in, tasks_on_in, unwanted_in as task_unwanted_in,
 };
 pub use tick::start;
 pub use verbs::{

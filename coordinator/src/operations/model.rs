@@ -1,39 +1,7 @@
 //! What an operation is: five states, ordered steps, node tasks, and the moves between them. Pure.
 
+use crate::base::words::words;
 use serde_json::Value;
-
-/// Makes an enum whose variants have words in rows and answers.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Its word in rows and answers.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-
-        impl From<$name> for crate::base::store::Value {
-            fn from(value: $name) -> Self {
-                value.word().into()
-            }
-        }
-    };
-}
 
 words! {
     /// Where an operation is. Cancelling is `running` with a time of the request.
@@ -159,7 +127,8 @@ words! {
         Failed = "failed",
         /// The agent said `cancelled`, or it was cancelled before it was offered.
         Cancelled = "cancelled",
-        /// Accepted, but the agent has not come back with a result in time.
+        /// Accepted, but the agent has not come back with a result in time. It still may; until then operators
+        /// may queue it again or cancel it.
         Unknown = "unknown",
     }
 }
@@ -181,6 +150,10 @@ pub enum TaskEvent {
     Cancelled,
     /// The time to start it, or to hear of it again, is over.
     Expire,
+    /// An operator asks the node again: its journal still runs it at most once.
+    Requeue,
+    /// The agent does not keep results for so long.
+    GiveUp,
 }
 
 /// The state after an event; none if the event means nothing there.
@@ -191,9 +164,9 @@ pub(super) fn task_after(state: TaskState, event: TaskEvent) -> Option<TaskState
         (Succeeded | Failed | Cancelled, _) => None,
         (Queued | Leased, TaskEvent::Offer) => Some(Leased),
         // Offered again after an accept: only the result is still wanted.
-        (Running | Unknown, TaskEvent::Offer) => Some(Running),
-        (Queued | Leased | Unknown, TaskEvent::Accept) => Some(Running),
-        (Running, TaskEvent::Accept) => None,
+        (Running, TaskEvent::Offer) => Some(Running),
+        (Queued | Leased, TaskEvent::Accept) => Some(Running),
+        (Unknown, TaskEvent::Offer | TaskEvent::Accept) | (Running, TaskEvent::Accept) => None,
         // Whether the journal took it is not known: the same id is offered again.
         (Leased, TaskEvent::Lost) => Some(Queued),
         (_, TaskEvent::Lost) => None,
@@ -203,6 +176,10 @@ pub(super) fn task_after(state: TaskState, event: TaskEvent) -> Option<TaskState
         (Queued | Leased, TaskEvent::Expire) => Some(Failed),
         (Running, TaskEvent::Expire) => Some(Unknown),
         (Unknown, TaskEvent::Expire) => None,
+        (Queued | Leased | Unknown, TaskEvent::Requeue) => Some(Queued),
+        (Running, TaskEvent::Requeue) => None,
+        (Unknown, TaskEvent::GiveUp) => Some(Failed),
+        (_, TaskEvent::GiveUp) => None,
     }
 }
 
@@ -272,18 +249,20 @@ mod tests {
         TaskEvent::NotOk,
         TaskEvent::Cancelled,
         TaskEvent::Expire,
+        TaskEvent::Requeue,
+        TaskEvent::GiveUp,
     ];
 
     proptest! {
         #[test]
-        fn a_task_has_one_result_and_is_never_queued_after_an_accept(events in proptest::collection::vec(0..EVENTS.len(), 0..40)) {
+        fn a_task_has_one_result_and_after_an_accept_only_people_queue_it(events in proptest::collection::vec(0..EVENTS.len(), 0..40)) {
             let mut state = TaskState::Queued;
             let mut accepted = false;
             for event in events.into_iter().map(|index| EVENTS[index]) {
                 let Some(next) = task_after(state, event) else { continue };
                 let ended = matches!(state, TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled);
                 prop_assert!(!ended, "{state:?} is an end");
-                accepted |= next == TaskState::Running;
+                accepted = (accepted || next == TaskState::Running) && event != TaskEvent::Requeue;
                 prop_assert!(!(accepted && matches!(next, TaskState::Queued | TaskState::Leased)));
                 state = next;
             }

@@ -76,7 +76,9 @@ CREATE TABLE node_tasks(
   result TEXT,
   created_ms {{I64}} NOT NULL,
   started_ms {{I64}},
-  ended_ms {{I64}}
+  ended_ms {{I64}},
+  -- An operator wants it to end.
+  cancel_ms {{I64}}
 ){{STRICT}};
 CREATE INDEX node_tasks_operation ON node_tasks(operation_id, id);
 CREATE INDEX node_tasks_node ON node_tasks(node_id, created_ms, id);

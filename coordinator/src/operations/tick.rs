@@ -16,8 +16,6 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_secs(2);
 /// How long one coordinator keeps an overdue operation to itself, ms.
 const LEASE_MS: i64 = 10_000;
-/// How long after its longest run a task's result may still come, ms.
-const GRACE_MS: i64 = 30_000;
 
 /// Starts the reconciler.
 pub fn start(app: &App) {
@@ -36,12 +34,9 @@ async fn run(app: &App) -> Result<(), Problem> {
         .store
         .read(move |tx| {
             let due = store::due(tx, now_ms)?;
-            let mut open = tasks::open(tx)?;
-            open.retain(|task| match task.started_ms {
-                None => task.not_after_ms < now_ms,
-                Some(started) => started + task.run_ms + GRACE_MS < now_ms,
-            });
-            Ok((due, open, store::stalling(tx, now_ms)?))
+            let open = tasks::open(tx)?.into_iter();
+            let stale = open.filter_map(|task| Some((tasks::overdue(&task, now_ms)?, task)));
+            Ok((due, stale.collect::<Vec<_>>(), store::stalling(tx, now_ms)?))
         })
         .await?;
     for id in &due {
@@ -53,9 +48,9 @@ async fn run(app: &App) -> Result<(), Problem> {
         app.store.on(Lane::Upkeep).write(move |tx| verbs::stall_in(tx, &cx, id).map(audit::unchanged)).await?;
         app.nudges.seal.notify();
     }
-    for task in stale {
+    for (event, task) in stale {
         let (cx, kinds) = (app.system("operations.driver"), app.kinds.clone());
-        app.store.on(Lane::Upkeep).ingest(move |tx| tasks::expire_in(tx, &cx, &kinds, &task)).await?;
+        app.store.on(Lane::Upkeep).ingest(move |tx| tasks::expire_in(tx, &cx, &kinds, &task, event)).await?;
     }
     if any {
         app.nudges.everything();

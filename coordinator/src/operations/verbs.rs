@@ -211,7 +211,11 @@ pub async fn cancel(app: &App, cx: &Cx, id: OperationId) -> Result<Accepted, Pro
         .write(move |tx| {
             let operation = seen_in(tx, &act, id, Verb::OperationsCancel)?;
             let hook = kinds.get(&operation.kind).and_then(|kind| kind.cancel);
-            let Some(hook) = hook.filter(|_| !operation.state.is_final()) else { return Err(not_cancellable()) };
+            if operation.state.is_final() {
+                let detail = format!("This operation is over: {}.", operation.state.word());
+                return Err(Problem::conflict("not_cancellable", detail));
+            }
+            let Some(hook) = hook else { return Err(not_cancellable()) };
             if store::ask_cancel(tx, id, act.now_ms)? {
                 line_in(tx, &act, &operation, ("cancel_requested", "operations.cancel"), &act.actor.id())?;
                 hook(tx, &act, &operation)?;
@@ -237,12 +241,14 @@ pub async fn retry(app: &App, cx: &Cx, id: OperationId) -> Result<serde_json::Va
     let act = cx.clone();
     let operation = app.store.read(move |tx| seen_in(tx, &act, id, Verb::OperationsRetry)).await?;
     let hook = app.kinds.get(&operation.kind).and_then(|kind: &Kind| kind.retry);
-    match hook.filter(|_| operation.is_unfinished()) {
+    let refuse = |detail: String| Err(Problem::conflict("not_retryable", detail));
+    if !operation.is_unfinished() {
+        let word = operation.state.word();
+        return refuse(format!("Only what failed, was cancelled or did a part is tried again; this is {word}."));
+    }
+    match hook {
         Some(hook) => hook(app.clone(), cx.clone(), operation).await,
-        None => Err(Problem::conflict(
-            "not_retryable",
-            "Only operations that failed, were cancelled or did a part can be tried again, if their kind allows it.",
-        )),
+        None => refuse(format!("{} cannot be tried again; start it anew.", operation.kind)),
     }
 }
 

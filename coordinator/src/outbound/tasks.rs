@@ -8,7 +8,7 @@ use crate::base::store::Lane;
 use crate::base::work::Reconciler;
 use crate::links::{LinkHandle, TaskNews};
 use crate::operations::{self, NodeTask, TaskEnd, TaskEvent, TaskState};
-use muster_protocol::ids::{NodeTaskId, OperationId};
+use muster_protocol::ids::NodeTaskId;
 use muster_protocol::task::{TaskOffer, TaskResult};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,7 +58,7 @@ async fn run(app: &App, running: &Running) -> Result<(), Problem> {
 }
 
 async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Problem> {
-    let (id, operation) = (task.id, task.operation_id);
+    let id = task.id;
     event(app, id, TaskEvent::Offer).await?;
     let offer = TaskOffer {
         id: id.to_string(),
@@ -67,7 +67,10 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
         deadline_ms: u64::try_from(task.run_ms).unwrap_or_default(),
         attempt: task.attempt + 1,
         not_after_ms: task.not_after_ms,
+        correlation_id: task.correlation_id,
     };
+    let (node, correlation_id) = (task.node_id, &offer.correlation_id);
+    tracing::info!(task = %id, kind = offer.kind, %node, correlation_id, "a node task is offered");
     let broken =
         |error: &dyn std::fmt::Display| Problem::unavailable("node_offline", format!("The link broke: {error}."));
     let mut stream = match link.offer_task(&offer).await {
@@ -82,7 +85,7 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
         let news = tokio::select! {
             news = stream.next() => news,
             () = tokio::time::sleep(LOOK), if !told => {
-                told = is_over(app, operation).await?;
+                told = app.store.read(move |tx| operations::task_unwanted_in(tx, id)).await?;
                 if told {
                     stream.cancel();
                 }
@@ -110,11 +113,6 @@ async fn carry(app: &App, link: &LinkHandle, task: NodeTask) -> Result<(), Probl
             }
         }
     }
-}
-
-/// Nobody waits for the task any more: its operation was cancelled, or has given up.
-async fn is_over(app: &App, id: OperationId) -> Result<bool, Problem> {
-    app.store.read(move |tx| Ok(operations::find_in(tx, id)?.state.is_final())).await
 }
 
 async fn event(app: &App, id: NodeTaskId, event: TaskEvent) -> Result<TaskState, Problem> {

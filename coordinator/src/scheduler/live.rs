@@ -59,6 +59,12 @@ impl Claim {
         &self.plans
     }
 
+    /// Nodes of its plans that have fallen silent since the snapshot was taken.
+    fn lost(&self) -> Vec<NodeId> {
+        let nodes = self.plans.iter().map(|plan| plan.node);
+        nodes.filter(|node| self.app.board.of(*node) != Presence::Online).collect()
+    }
+
     /// The transaction that takes the slots is on disk.
     pub fn committed(mut self) {
         self.committed = true;
@@ -93,6 +99,16 @@ impl Inner {
             take(&mut node, &held.plan.slots);
         }
         self.work.nodes.insert(id, node);
+    }
+
+    /// Nothing is placed on these nodes until a refresh finds them online.
+    fn close(&mut self, nodes: &[NodeId]) {
+        for id in nodes {
+            if let Some(node) = self.base.nodes.get_mut(id) {
+                node.closed.get_or_insert(Closed::Offline);
+            }
+            self.rebuild(*id);
+        }
     }
 
     fn claim(&mut self, request: &Request, count: usize) -> Result<(Vec<u64>, Vec<Plan>), Reasons> {
@@ -147,7 +163,15 @@ impl Live {
                 inner.claim(request, count).map_err(|reasons| (fresh, reasons))
             };
             match found {
-                Ok((ids, plans)) => return Ok(Ok(Claim { app: app.clone(), ids, plans, committed: false })),
+                Ok((ids, plans)) => {
+                    let claim = Claim { app: app.clone(), ids, plans, committed: false };
+                    let lost = claim.lost();
+                    if lost.is_empty() {
+                        return Ok(Ok(claim));
+                    }
+                    drop(claim);
+                    self.lock().close(&lost);
+                }
                 Err((true, reasons)) => return Ok(Err(reasons)),
                 Err((false, _)) => self.refresh(app, asked).await?,
             }

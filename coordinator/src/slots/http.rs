@@ -6,7 +6,7 @@ use super::store::{self, SlotRow};
 use super::verbs::{self, Decision};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{Caller, Json, JsonText, Keyed, NoBody, Page, Path, Problem, idempotent};
+use crate::base::http::{Caller, Json, JsonText, Keyed, MaybeJson, NoBody, Page, Path, Problem, idempotent};
 use crate::nodes;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
@@ -95,36 +95,74 @@ async fn list(Shared(app): Shared<App>, Caller(cx): Caller, Path(id): Path<NodeI
 
 type Ids = Path<(NodeId, SlotId)>;
 
+/// Why it is decided so.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+pub struct Why {
+    /// At most 500 characters, for the audit log; a hold shows it too.
+    pub reason: Option<String>,
+}
+
+async fn decided(
+    app: App,
+    cx: crate::cx::Cx,
+    (node, slot): (NodeId, SlotId),
+    decision: Decision,
+    why: MaybeJson<Why>,
+) -> Result<Json<SlotItem>, Problem> {
+    let reason = why.0.and_then(|why| why.reason);
+    verbs::decide(&app, &cx, node, slot, decision, reason).await.map(|slot| Json(slot.into()))
+}
+
 /// Lets a slot be sold.
 #[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/slots/{slot_id}/approve", operation_id = "slots.approve",
-    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)),
+    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)), request_body = Option<Why>,
     responses((status = 200, body = SlotItem)))]
-async fn approve(Shared(app): Shared<App>, Caller(cx): Caller, Path(ids): Ids) -> Result<Json<SlotItem>, Problem> {
-    verbs::decide(&app, &cx, ids.0, ids.1, Decision::Approve).await.map(|slot| Json(slot.into()))
+async fn approve(
+    Shared(app): Shared<App>,
+    Caller(cx): Caller,
+    Path(ids): Ids,
+    why: MaybeJson<Why>,
+) -> Result<Json<SlotItem>, Problem> {
+    decided(app, cx, ids, Decision::Approve, why).await
 }
 
 /// Keeps a slot from being sold.
 #[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/slots/{slot_id}/reject", operation_id = "slots.reject",
-    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)),
+    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)), request_body = Option<Why>,
     responses((status = 200, body = SlotItem)))]
-async fn reject(Shared(app): Shared<App>, Caller(cx): Caller, Path(ids): Ids) -> Result<Json<SlotItem>, Problem> {
-    verbs::decide(&app, &cx, ids.0, ids.1, Decision::Reject).await.map(|slot| Json(slot.into()))
+async fn reject(
+    Shared(app): Shared<App>,
+    Caller(cx): Caller,
+    Path(ids): Ids,
+    why: MaybeJson<Why>,
+) -> Result<Json<SlotItem>, Problem> {
+    decided(app, cx, ids, Decision::Reject, why).await
 }
 
 /// Puts a quarantine hold on a slot; on a leased one it takes effect when the lease ends.
 #[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/slots/{slot_id}/quarantine", operation_id = "slots.hold",
-    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)),
+    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)), request_body = Option<Why>,
     responses((status = 200, body = SlotItem)))]
-async fn quarantine(Shared(app): Shared<App>, Caller(cx): Caller, Path(ids): Ids) -> Result<Json<SlotItem>, Problem> {
-    verbs::decide(&app, &cx, ids.0, ids.1, Decision::Quarantine).await.map(|slot| Json(slot.into()))
+async fn quarantine(
+    Shared(app): Shared<App>,
+    Caller(cx): Caller,
+    Path(ids): Ids,
+    why: MaybeJson<Why>,
+) -> Result<Json<SlotItem>, Problem> {
+    decided(app, cx, ids, Decision::Quarantine, why).await
 }
 
 /// Takes all holds off a slot.
 #[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/slots/{slot_id}/clear", operation_id = "slots.unhold",
-    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)),
+    tag = "slots", params(("node_id" = String, Path), ("slot_id" = String, Path)), request_body = Option<Why>,
     responses((status = 200, body = SlotItem)))]
-async fn clear(Shared(app): Shared<App>, Caller(cx): Caller, Path(ids): Ids) -> Result<Json<SlotItem>, Problem> {
-    verbs::decide(&app, &cx, ids.0, ids.1, Decision::Clear).await.map(|slot| Json(slot.into()))
+async fn clear(
+    Shared(app): Shared<App>,
+    Caller(cx): Caller,
+    Path(ids): Ids,
+    why: MaybeJson<Why>,
+) -> Result<Json<SlotItem>, Problem> {
+    decided(app, cx, ids, Decision::Clear, why).await
 }
 
 /// One decision about many slots.
@@ -139,6 +177,8 @@ pub struct Batch {
     /// About all that wait for it; instead of `slot_ids`.
     #[serde(default)]
     pub all: bool,
+    /// Why, as for one slot.
+    pub reason: Option<String>,
 }
 
 /// How it ended for one slot.
@@ -169,7 +209,7 @@ async fn batch(
         (None, true) => None,
         _ => return Err(Problem::invalid("slot_ids", "invalid", "Give either up to 1024 slot_ids, or all: true.")),
     };
-    let decided = verbs::decide_many(&app, &cx, id, named, batch.op).await?;
+    let decided = verbs::decide_many(&app, &cx, id, named, batch.op, batch.reason).await?;
     let item = |decided: verbs::Decided| BatchItem {
         id: decided.id,
         ok: decided.outcome.is_ok(),

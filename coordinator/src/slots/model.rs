@@ -1,11 +1,13 @@
 //! What a slot is: a state, holds beside it, and the bits of its GPU that it occupies.
 
-use crate::nodes::model::words;
+use crate::base::words::words;
 use muster_protocol::{desired::SlotKind, inventory::FoundSlot};
 use serde::{Deserialize, Serialize};
 
 words! {
     /// Where a slot is between discovery and retirement.
+    #[derive(Serialize, Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
     State {
         /// The agent found it (or found it changed); an operator decides.
         Discovered = "discovered",

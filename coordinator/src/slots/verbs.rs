@@ -127,7 +127,7 @@ pub fn hold_in(tx: &mut Tx, cx: &Cx, id: SlotId, code: &str, reason: &str) -> Re
     Ok(true)
 }
 
-fn clear_in(tx: &mut Tx, cx: &Cx, slot: &SlotRow) -> Result<(), Problem> {
+fn clear_in(tx: &mut Tx, cx: &Cx, slot: &SlotRow, reason: Option<&str>) -> Result<(), Problem> {
     if slot.holds.is_empty() {
         return Ok(());
     }
@@ -135,7 +135,8 @@ fn clear_in(tx: &mut Tx, cx: &Cx, slot: &SlotRow) -> Result<(), Problem> {
     if !slot.state.is_occupied() {
         store::give_bits_in(tx, slot)?;
     }
-    audit::note(tx, cx, audit::Event::new("slots.clear", slot.id).before(&slot.holds))
+    let event = because(audit::Event::new(Verb::SlotsUnhold.as_str(), slot.id), reason);
+    audit::note(tx, cx, event.before(&slot.holds))
 }
 
 /// What an operator decides about a slot.
@@ -163,19 +164,45 @@ impl Decision {
     }
 }
 
+/// Longest reason of a decision, characters.
+const REASON_MAX: usize = 500;
+
+fn because(event: audit::Event, reason: Option<&str>) -> audit::Event {
+    match reason {
+        Some(reason) => event.reason(reason),
+        None => event,
+    }
+}
+
+/// The reason without what stands around it; none if nothing is left.
+fn checked(reason: Option<String>) -> Result<Option<String>, Problem> {
+    let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if reason.as_ref().is_some_and(|text| text.chars().count() > REASON_MAX) {
+        return Err(Problem::invalid("reason", "too_long", "A reason has at most 500 characters."));
+    }
+    Ok(reason)
+}
+
 /// Applies a decision to a slot of a node.
-fn decide_in(tx: &mut Tx, cx: &Cx, node: NodeId, id: SlotId, decision: Decision) -> Result<SlotRow, Problem> {
+fn decide_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    node: NodeId,
+    id: SlotId,
+    decision: Decision,
+    reason: Option<&str>,
+) -> Result<SlotRow, Problem> {
     let slot = store::get_in(tx, id)?;
     if slot.node_id != node {
         return Err(Problem::not_found("slot"));
     }
     let event = match decision {
         Decision::Quarantine => {
-            hold_in(tx, cx, id, "operator", "set by an operator")?;
+            hold_in(tx, cx, id, "operator", reason.unwrap_or("set by an operator"))?;
             return store::get_in(tx, id);
         }
         Decision::Clear => {
-            clear_in(tx, cx, &slot)?;
+            clear_in(tx, cx, &slot, reason)?;
             return store::get_in(tx, id);
         }
         Decision::Approve => Event::Approve,
@@ -187,7 +214,7 @@ fn decide_in(tx: &mut Tx, cx: &Cx, node: NodeId, id: SlotId, decision: Decision)
     })?;
     if next != slot.state {
         store::save_state_in(tx, &slot, next, cx.now_ms)?;
-        let event = audit::Event::new(decision.verb().as_str(), id);
+        let event = because(audit::Event::new(decision.verb().as_str(), id), reason);
         audit::note(tx, cx, event.before(&slot.state).after(&next))?;
     }
     store::get_in(tx, id)
@@ -196,11 +223,19 @@ fn decide_in(tx: &mut Tx, cx: &Cx, node: NodeId, id: SlotId, decision: Decision)
 /// One slot.
 ///
 /// # Errors
-/// 404, also for a slot of another node; 409 `slot_leased`.
-pub async fn decide(app: &App, cx: &Cx, node: NodeId, id: SlotId, decision: Decision) -> Result<SlotRow, Problem> {
+/// 404, also for a slot of another node; 409 `slot_leased`; 422 for a reason that is too long.
+pub async fn decide(
+    app: &App,
+    cx: &Cx,
+    node: NodeId,
+    id: SlotId,
+    decision: Decision,
+    reason: Option<String>,
+) -> Result<SlotRow, Problem> {
     authz::require(cx, decision.verb(), Scope::Platform)?;
-    let context = cx.clone();
-    let slot = app.store.write(move |tx| decide_in(tx, &context, node, id, decision).map(audit::unchanged)).await?;
+    let (context, reason) = (cx.clone(), checked(reason)?);
+    let decided = move |tx: &mut Tx| decide_in(tx, &context, node, id, decision, reason.as_deref());
+    let slot = app.store.write(move |tx| decided(tx).map(audit::unchanged)).await?;
     app.nudges.slots.notify();
     Ok(slot)
 }
@@ -224,9 +259,10 @@ pub async fn decide_many(
     node: NodeId,
     named: Option<Vec<SlotId>>,
     decision: Decision,
+    reason: Option<String>,
 ) -> Result<Vec<Decided>, Problem> {
     authz::require(cx, decision.verb(), Scope::Platform)?;
-    let context = cx.clone();
+    let (context, reason) = (cx.clone(), checked(reason)?);
     let decided = app
         .store
         .write(move |tx| {
@@ -238,7 +274,7 @@ pub async fn decide_many(
             let mut decided = Vec::new();
             for id in ids {
                 // A refusal has changed nothing; anything else ends the whole.
-                let outcome = match decide_in(tx, &context, node, id, decision) {
+                let outcome = match decide_in(tx, &context, node, id, decision, reason.as_deref()) {
                     Err(problem) if problem.status().is_server_error() => return Err(problem),
                     outcome => outcome,
                 };

@@ -1,7 +1,7 @@
 //! The latest values and the rings of every node, in memory alone. Nothing here outlives the process, and
 //! nothing a node sends reaches the values of another.
 
-use super::ring::Ring;
+use super::ring::{Ring, STEP_MS};
 use muster_protocol::{
     ids::{AllocationId, NodeId},
     limits::{CELLS_PER_NODE, GPUS_PER_NODE},
@@ -16,6 +16,8 @@ use std::{
 pub const FRESH_MS: i64 = 5_000;
 /// Age after which the rings of a GPU or a cell that is no longer sampled are dropped, ms.
 const FORGET_MS: i64 = 15 * 60_000;
+/// Longest stretch of a mean, ms.
+const SPAN_MAX_MS: i64 = 60_000;
 /// Longest GPU name that is kept, in bytes.
 const UUID_MAX: usize = 96;
 
@@ -62,6 +64,26 @@ pub struct Taken<T> {
     pub value: T,
 }
 
+/// The moment of a sample, or the stretch of a mean.
+#[derive(Debug, Clone, Copy)]
+struct When {
+    at_ms: i64,
+    span_ms: i64,
+}
+
+impl When {
+    /// Every second it touches.
+    fn each(self, mut push: impl FnMut(i64)) {
+        let last = (self.at_ms + self.span_ms.max(1) - 1).div_euclid(STEP_MS);
+        (self.at_ms.div_euclid(STEP_MS)..=last).for_each(|second| push(second * STEP_MS));
+    }
+
+    /// When its last value was taken.
+    fn end_ms(self) -> i64 {
+        self.at_ms + (self.span_ms - STEP_MS).max(0)
+    }
+}
+
 #[derive(Debug)]
 struct Track<T, const N: usize> {
     latest: Taken<T>,
@@ -69,15 +91,17 @@ struct Track<T, const N: usize> {
 }
 
 impl<T, const N: usize> Track<T, N> {
-    fn add(slot: Option<&mut Self>, at_ms: i64, value: T, points: [Option<u32>; N]) -> Option<Self> {
+    fn add(slot: Option<&mut Self>, when: When, value: T, points: [Option<u32>; N]) -> Option<Self> {
         if let Some(track) = slot {
-            track.ring.push(at_ms, points);
-            track.latest = Taken { at_ms, value };
+            when.each(|at_ms| track.ring.push(at_ms, points));
+            if when.end_ms() >= track.latest.at_ms {
+                track.latest = Taken { at_ms: when.end_ms(), value };
+            }
             return None;
         }
         let mut ring = Ring::default();
-        ring.push(at_ms, points);
-        Some(Self { latest: Taken { at_ms, value }, ring })
+        when.each(|at_ms| ring.push(at_ms, points));
+        Some(Self { latest: Taken { at_ms: when.end_ms(), value }, ring })
     }
 }
 
@@ -118,22 +142,23 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Takes in a sample taken at `at_ms` by the coordinator's clock.
+    /// Takes in a sample taken at `at_ms` by the coordinator's clock, or a mean that begins there.
     pub fn ingest(&self, node: NodeId, at_ms: i64, sample: Sample) {
+        let when = When { at_ms, span_ms: i64::from(sample.span_ms).min(SPAN_MAX_MS) };
         let mut nodes = self.lock();
         let tracks = nodes.entry(node).or_default();
         tracks.shed = tracks.shed.saturating_add(sample.shed.into());
         if let Some(host) = sample.host {
             let points = [small(host.cpu_milli), kib(host.memory_used_bytes), small(host.load1_milli)];
-            if let Some(fresh) = Track::add(tracks.host.as_mut(), at_ms, host, points) {
+            if let Some(fresh) = Track::add(tracks.host.as_mut(), when, host, points) {
                 tracks.host = Some(fresh);
             }
         }
         for gpu in sample.gpus.into_iter().take(GPUS_PER_NODE) {
-            tracks.add_gpu(at_ms, gpu);
+            tracks.add_gpu(when, gpu);
         }
         for cell in sample.cells.into_iter().take(CELLS_PER_NODE) {
-            tracks.add_cell(at_ms, cell);
+            tracks.add_cell(when, cell);
         }
         tracks.gpus.retain(|_, track| at_ms - track.latest.at_ms < FORGET_MS);
         tracks.cells.retain(|_, track| at_ms - track.latest.at_ms < FORGET_MS);
@@ -230,7 +255,7 @@ impl Telemetry {
 }
 
 impl NodeTracks {
-    fn add_gpu(&mut self, at_ms: i64, gpu: GpuSample) {
+    fn add_gpu(&mut self, when: When, gpu: GpuSample) {
         let known = self.gpus.get_mut(&gpu.uuid);
         if gpu.uuid.len() > UUID_MAX || (known.is_none() && self.gpus.len() >= GPUS_PER_NODE) {
             return;
@@ -244,18 +269,18 @@ impl NodeTracks {
             gpu.memory_utilization_percent,
         ];
         let uuid = gpu.uuid.clone();
-        if let Some(fresh) = Track::add(self.gpus.get_mut(&uuid), at_ms, gpu, points) {
+        if let Some(fresh) = Track::add(self.gpus.get_mut(&uuid), when, gpu, points) {
             self.gpus.insert(uuid, fresh);
         }
     }
 
-    fn add_cell(&mut self, at_ms: i64, cell: CellSample) {
+    fn add_cell(&mut self, when: When, cell: CellSample) {
         let Ok(allocation) = cell.allocation.parse::<AllocationId>() else { return };
         if !self.cells.contains_key(&allocation) && self.cells.len() >= CELLS_PER_NODE {
             return;
         }
         let points = [small(cell.cpu_milli), kib(cell.memory_used_bytes), small(cell.pids)];
-        if let Some(fresh) = Track::add(self.cells.get_mut(&allocation), at_ms, cell, points) {
+        if let Some(fresh) = Track::add(self.cells.get_mut(&allocation), when, cell, points) {
             self.cells.insert(allocation, fresh);
         }
     }
@@ -295,6 +320,7 @@ mod tests {
             host: Some(HostSample { cpu_milli: Some(250), memory_used_bytes: Some(1 << 30), ..HostSample::default() }),
             gpus: vec![GpuSample { uuid: uuid.into(), utilization_percent: utilization, ..GpuSample::default() }],
             shed: 1,
+            span_ms: 0,
             cells: vec![CellSample { allocation: "not an id".into(), ..CellSample::default() }],
         }
     }
@@ -321,6 +347,25 @@ mod tests {
         assert_eq!(find("cpu_milli"), &[Some(250.0), None, Some(250.0)]);
         assert_eq!(all.len(), HOST_METRICS.len() + GPU_METRICS.len());
         assert_eq!(telemetry.shed(node(1)), 2);
+    }
+
+    #[test]
+    fn means_fill_every_second_and_withdraw_nothing_newer() {
+        let telemetry = Telemetry::default();
+        telemetry.ingest(node(1), 10_500, sample("GPU-1", Some(40)));
+        // A minute later the link is back: a mean that overlaps, two more, and the present.
+        for (at_ms, span_ms, percent) in
+            [(10_600, 9_400, 50), (20_010, 9_990, 60), (30_020, 10_000, 70), (40_030, 0, 80)]
+        {
+            telemetry.ingest(node(1), at_ms, Sample { span_ms, ..sample("GPU-1", Some(percent)) });
+        }
+        let span = Span { from_ms: 10_000, to_ms: 41_000, step_ms: 1_000 };
+        let all = telemetry.node_series(node(1), span);
+        let points = &all.iter().find(|series| series.metric.name == "utilization_percent").unwrap().points;
+        assert!(points.iter().all(Option::is_some), "{points:?}");
+        assert_eq!(telemetry.gpus(node(1), 40_100)["GPU-1"].value.utilization_percent, Some(80));
+        telemetry.ingest(node(1), 12_000, Sample { span_ms: 10_000, ..sample("GPU-1", Some(1)) });
+        assert_eq!(telemetry.gpus(node(1), 40_100)["GPU-1"].value.utilization_percent, Some(80));
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! Terminals and tunnels over HTTP, up to the WebSocket.
 
+use super::model::command_fault;
 use super::serve::{Route, serve};
 use super::store::SessionRow;
-use super::tokens::Opens;
+use super::tokens::{Grant, Opens};
 use super::verbs::{self, Minted};
 use super::{end, logs, socket};
 use crate::app::App;
 use crate::base::authz::Verb;
 use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::frame::RequestInfo;
-use crate::base::http::{Caller, Json, MaybeJson, Page, PageQuery, Path, Problem, ProblemBody, Query};
-use crate::base::limits;
+use crate::base::http::{Caller, Json, MaybeJson, Page, PageQuery, Path, Problem, ProblemBody, Query, Visitor};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use muster_protocol::ids::{AllocationId, SessionId};
 use serde::{Deserialize, Serialize};
@@ -126,12 +126,8 @@ async fn terminal_token(
     MaybeJson(body): MaybeJson<TerminalRequest>,
 ) -> Result<Json<TokenReply>, Problem> {
     let TerminalRequest { command, tty } = body.unwrap_or_default();
-    let bytes: usize = command.iter().map(String::len).sum();
-    if command.len() > limits::COMMAND_WORDS || bytes > limits::COMMAND_BYTES {
-        return Err(Problem::invalid("command", "too_long", "A command has at most 1024 words and 32 KiB."));
-    }
-    if command.first().is_some_and(String::is_empty) || command.iter().any(|word| word.contains('\0')) {
-        return Err(Problem::invalid("command", "invalid", "A command has a program, and no NUL in it."));
+    if let Some(fault) = command_fault(&command) {
+        return Err(Problem::invalid("command", "invalid", fault));
     }
     let opens = Opens::Session { command, tty: tty.unwrap_or(true) };
     Ok(Json(verbs::mint(&app, &cx, Verb::TerminalsToken, id, opens).await?.into()))
@@ -151,20 +147,38 @@ async fn tunnel_token(
     Ok(Json(verbs::mint(&app, &cx, Verb::TunnelsToken, id, Opens::Ssh).await?.into()))
 }
 
-fn upgrade(app: App, id: AllocationId, mut request: Request, route: Route) -> Result<Response, Problem> {
+fn upgrade(
+    app: App,
+    id: AllocationId,
+    mut request: Request,
+    route: Route,
+    grant: Option<Grant>,
+) -> Result<Response, Problem> {
     let info = RequestInfo::of(request.extensions())?.clone();
     let (response, accepted) = socket::accept(&info, &mut request)?;
     let supervisor = app.supervisor.clone();
-    supervisor.graceful("terminal", serve(app, accepted, info, id, route));
+    supervisor.graceful("terminal", serve(app, accepted, info, id, route, grant));
     Ok(response)
 }
 
-/// WebSocket of a terminal or a command; the first frame is `{"t":"auth","token":…}`.
+/// WebSocket of a terminal or a command; the first frame is `{"t":"auth","token":…}`. A script that brings its
+/// bearer in the handshake needs no token: its first frame is `{"t":"auth","command"?,"tty"?}`.
 #[utoipa::path(get, path = "/ws/terminal/{allocation_id}", operation_id = "terminals.open", tag = "terminals",
     params(("allocation_id" = String, Path)),
     responses((status = 101, description = "WebSocket"), (status = 400, body = ProblemBody)))]
-async fn terminal(State(app): State<App>, Path(id): Path<AllocationId>, request: Request) -> Result<Response, Problem> {
-    upgrade(app, id, request, Route::Terminal)
+async fn terminal(
+    State(app): State<App>,
+    Path(id): Path<AllocationId>,
+    Visitor(cx): Visitor,
+    request: Request,
+) -> Result<Response, Problem> {
+    let grant = if request.headers().contains_key(header::AUTHORIZATION) {
+        let shell = Opens::Session { command: Vec::new(), tty: true };
+        Some(verbs::grant(&app, &cx, Verb::TerminalsToken, id, shell).await?)
+    } else {
+        None
+    };
+    upgrade(app, id, request, Route::Terminal, grant)
 }
 
 /// WebSocket of a tunnel; the first frame is `{"t":"auth","token":…}`, then raw bytes.
@@ -172,7 +186,7 @@ async fn terminal(State(app): State<App>, Path(id): Path<AllocationId>, request:
     params(("allocation_id" = String, Path)),
     responses((status = 101, description = "WebSocket"), (status = 400, body = ProblemBody)))]
 async fn tunnel(State(app): State<App>, Path(id): Path<AllocationId>, request: Request) -> Result<Response, Problem> {
-    upgrade(app, id, request, Route::Tunnel)
+    upgrade(app, id, request, Route::Tunnel, None)
 }
 
 /// Sessions of an allocation, newest first.

@@ -12,6 +12,7 @@ mod end;
 pub mod http;
 mod logs;
 pub mod model;
+mod offsets;
 mod pipe;
 mod place;
 pub mod registry;

@@ -1,5 +1,6 @@
 //! The words of the terminal and tunnel WebSockets, and how an attach ends. Pure.
 
+use crate::base::limits;
 use serde::{Deserialize, Serialize};
 
 /// What a client says in a text frame.
@@ -38,10 +39,15 @@ pub enum Word {
 }
 
 /// The first frame.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Auth {
-    /// The single-use token.
-    pub token: String,
+    /// The single-use token; none if the handshake brought a bearer.
+    pub token: Option<String>,
+    /// Without a token: the command; empty: the login shell.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Without a token: whether it has a terminal. True when left out.
+    pub tty: Option<bool>,
     /// Come back to this session.
     pub session_id: Option<String>,
     /// Output before this offset is known.
@@ -50,6 +56,16 @@ pub struct Auth {
     pub cols: Option<u32>,
     /// Rows.
     pub rows: Option<u32>,
+}
+
+/// What is wrong with a command, in words.
+pub fn command_fault(command: &[String]) -> Option<&'static str> {
+    let bytes: usize = command.iter().map(String::len).sum();
+    if command.len() > limits::COMMAND_WORDS || bytes > limits::COMMAND_BYTES {
+        return Some("A command has at most 1024 words and 32 KiB.");
+    }
+    let odd = command.first().is_some_and(String::is_empty) || command.iter().any(|word| word.contains('\0'));
+    odd.then_some("A command has a program, and no NUL in it.")
 }
 
 impl Word {
@@ -146,6 +162,8 @@ pub enum Ending {
     Token,
     /// No Origin with a token made for a browser.
     Origin,
+    /// The sign-in has ended, or its person may not do this any more.
+    Revoked,
     /// The session is over, or never was this person's.
     Gone,
     /// The node did not answer, or a viewer did not take.
@@ -199,7 +217,7 @@ impl Ending {
             Self::Draining => 1012,
             Self::BadFrame => 4400,
             Self::Token => 4401,
-            Self::Origin => 4403,
+            Self::Origin | Self::Revoked => 4403,
             Self::Gone => 4404,
             Self::Timeout | Self::Stalled | Self::Busy => 4408,
             Self::Released | Self::Superseded => 4409,
@@ -217,6 +235,7 @@ impl Ending {
             Self::BadFrame => "bad_frame",
             Self::Token => "token",
             Self::Origin => "origin",
+            Self::Revoked => "revoked",
             Self::Gone => "session_gone",
             Self::Timeout => "node_timeout",
             Self::Stalled => "stalled",
@@ -241,6 +260,7 @@ impl Ending {
             Self::BadFrame => "This is not a frame of this protocol; the first one must be auth.",
             Self::Token => "The token is unknown, used or expired: ask for a new one.",
             Self::Origin => "This token works only from a page of this coordinator.",
+            Self::Revoked => "The sign-in has ended, or its rights have: sign in again.",
             Self::Gone => "There is no such session any more.",
             Self::Timeout => "The node did not answer in time.",
             Self::Stalled => "The output was not read for a minute; the session runs on.",
@@ -273,7 +293,8 @@ mod tests {
     #[test]
     fn words_as_clients_write_them() {
         let auth = Word::parse(r#"{"t":"auth","token":"x","after":5,"cols":80,"rows":24}"#).unwrap();
-        let wanted = Auth { token: "x".into(), session_id: None, after: Some(5), cols: Some(80), rows: Some(24) };
+        let wanted =
+            Auth { token: Some("x".into()), after: Some(5), cols: Some(80), rows: Some(24), ..Auth::default() };
         assert_eq!(auth, Word::Auth(wanted));
         assert_eq!(Word::parse(r#"{"t":"resize","cols":1,"rows":2}"#), Ok(Word::Resize { cols: 1, rows: 2 }));
         assert_eq!(Word::parse(r#"{"t":"ack","output":7}"#), Ok(Word::Ack { output: 7 }));
@@ -283,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_is_no_word_is_a_bad_frame() {
-        for text in ["", "[]", "{}", "1", r#"{"t":1}"#, r#"{"t":"auth"}"#, r#"{"t":"resize","cols":-1,"rows":2}"#, "{"]
+        for text in ["", "[]", "{}", "1", r#"{"t":1}"#, r#"{"t":"auth","token":5}"#, r#"{"t":"resize","cols":-1}"#, "{"]
         {
             assert_eq!(Word::parse(text), Err(Ending::BadFrame), "{text}");
         }
@@ -312,6 +333,7 @@ mod tests {
             (Ending::BadFrame, 4400),
             (Ending::Token, 4401),
             (Ending::Origin, 4403),
+            (Ending::Revoked, 4403),
             (Ending::Gone, 4404),
             (Ending::Timeout, 4408),
             (Ending::Released, 4409),

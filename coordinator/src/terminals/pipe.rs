@@ -5,6 +5,7 @@
 //! frames join the same write only if they are there already.
 
 use super::model::{Ending, Say, Word};
+use super::offsets::{after, believable};
 use super::socket::{Socket, broken};
 use crate::base::limits;
 use crate::links::wire::{FrameReader, send};
@@ -352,6 +353,9 @@ impl<'a> Down<'a> {
             }
             Kind::SessionSkipped => {
                 let gap: SessionSkipped = frame.decode().map_err(malformed)?;
+                if !believable(gap.to) {
+                    return Err(Ending::Internal);
+                }
                 let notice = Say::Notice { code: "output_skipped", from: gap.from, to: gap.to };
                 self.feed(Message::text(notice.text())).await?;
                 self.shared.output_sent.fetch_max(gap.to, Relaxed);
@@ -389,10 +393,7 @@ impl<'a> Down<'a> {
     /// Waits until a client that counts has room for `len` bytes; the offset after them.
     async fn room_for(&mut self, offset: u64, len: usize) -> Result<u64, Ending> {
         let shared = self.shared;
-        if offset != shared.output_sent.load(Relaxed) {
-            return Err(Ending::Internal);
-        }
-        let end = offset + len as u64;
+        let end = after(shared.output_sent.load(Relaxed), offset, len).ok_or(Ending::Internal)?;
         while shared.windowed.load(Relaxed) && end - shared.output_taken.load(Relaxed) > limits::TERMINAL_IN_FLIGHT {
             // What was fed must get out, or the client will never take it.
             self.flush().await?;

@@ -2,7 +2,7 @@
 
 use super::model::Ending;
 use crate::base::limits;
-use muster_protocol::ids::{AllocationId, UserId};
+use muster_protocol::ids::{AllocationId, LoginId, UserId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -21,9 +21,12 @@ struct Open {
 #[derive(Debug)]
 struct Entry {
     user: UserId,
-    allocation: AllocationId,
+    what: Watched,
     end: watch::Sender<Option<Ending>>,
 }
+
+/// Where an open attach is, and the sign-in it was opened by.
+pub type Watched = (AllocationId, LoginId);
 
 /// One open attach; it is forgotten when this is dropped.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Registry {
 
     /// Enters an attach; `None` if the person has too many.
     #[must_use]
-    pub fn enter(&self, user: UserId, allocation: AllocationId) -> Option<Place> {
+    pub fn enter(&self, user: UserId, what: Watched) -> Option<Place> {
         let mut open = self.open();
         let count = open.of_user.entry(user).or_default();
         if *count >= limits::TERMINALS_OF_USER {
@@ -56,20 +59,20 @@ impl Registry {
         let key = open.next;
         open.next += 1;
         let (sender, end) = watch::channel(None);
-        open.all.insert(key, Entry { user, allocation, end: sender });
+        open.all.insert(key, Entry { user, what, end: sender });
         drop(open);
         Some(Place { registry: self.clone(), key, end })
     }
 
-    /// The allocations with open attaches.
+    /// Where attaches are open, by which sign-ins.
     #[must_use]
-    pub fn watched(&self) -> BTreeSet<AllocationId> {
-        self.open().all.values().map(|entry| entry.allocation).collect()
+    pub fn watched(&self) -> BTreeSet<Watched> {
+        self.open().all.values().map(|entry| entry.what).collect()
     }
 
-    /// Ends the attaches of the allocations that `matches` picks.
-    pub fn end(&self, ending: &Ending, matches: impl Fn(AllocationId) -> bool) {
-        for entry in self.open().all.values().filter(|entry| matches(entry.allocation)) {
+    /// Ends the attaches that `matches` picks.
+    pub fn end(&self, ending: &Ending, matches: impl Fn(&Watched) -> bool) {
+        for entry in self.open().all.values().filter(|entry| matches(&entry.what)) {
             entry.end.send_replace(Some(ending.clone()));
         }
     }
@@ -113,7 +116,7 @@ mod tests {
     fn counts_go_up_and_down() {
         let registry = Registry::default();
         let user = UserId::new(1, [1; 10]);
-        let allocation = AllocationId::new(1, [2; 10]);
+        let allocation = (AllocationId::new(1, [2; 10]), LoginId::new(1, [3; 10]));
         let places: Vec<_> =
             (0..limits::TERMINALS_OF_USER).map(|_| registry.enter(user, allocation).unwrap()).collect();
         assert!(!registry.has_room(user));

@@ -1,6 +1,7 @@
 //! One WebSocket from its handshake to its end.
 
-use super::model::{Auth, Ending, Say};
+use super::model::{Auth, Ending, Say, command_fault};
+use super::offsets::believable;
 use super::pipe::{Outcome, Pipe};
 use super::registry::Place;
 use super::socket::{Accepted, Socket, authenticate, finish};
@@ -29,13 +30,22 @@ pub(super) enum Route {
     Tunnel,
 }
 
-/// Serves a WebSocket to its end.
-pub(super) async fn serve(app: App, accepted: Accepted, info: RequestInfo, allocation: AllocationId, route: Route) {
+/// Serves a WebSocket to its end. With a grant, that of the handshake's bearer, the first frame needs no token.
+pub(super) async fn serve(
+    app: App,
+    accepted: Accepted,
+    info: RequestInfo,
+    allocation: AllocationId,
+    route: Route,
+    direct: Option<Grant>,
+) {
     let has_origin = accepted.has_origin;
     let Some(mut socket) = accepted.open().await else { return };
     let correlation_id = info.correlation_id.to_string();
     let admitted = match authenticate(&mut socket).await {
-        Ok(auth) => admit(&app, &info, &auth, allocation, route, has_origin).map(|admitted| (auth, admitted)),
+        Ok(auth) => granted(&app, &auth, direct)
+            .and_then(|grant| admit(&app, &info, grant, allocation, route, has_origin))
+            .map(|admitted| (auth, admitted)),
         Err(ending) => Err(ending),
     };
     match admitted {
@@ -47,16 +57,30 @@ pub(super) async fn serve(app: App, accepted: Accepted, info: RequestInfo, alloc
     }
 }
 
+/// What the first frame's token stands for, or what the bearer may open.
+fn granted(app: &App, auth: &Auth, direct: Option<Grant>) -> Result<Grant, Ending> {
+    match (&auth.token, direct) {
+        (Some(token), _) => app.terminals.tokens.take(token, app.clock.now_ms()).ok_or(Ending::Token),
+        (None, Some(grant)) => match command_fault(&auth.command) {
+            Some(fault) => Err(Ending::Refused("validation_failed".to_owned(), fault.to_owned())),
+            None => {
+                let opens = Opens::Session { command: auth.command.clone(), tty: auth.tty.unwrap_or(true) };
+                Ok(Grant { opens, ..grant })
+            }
+        },
+        (None, None) => Err(Ending::BadFrame),
+    }
+}
+
 fn admit(
     app: &App,
     info: &RequestInfo,
-    auth: &Auth,
+    grant: Grant,
     allocation: AllocationId,
     route: Route,
     has_origin: bool,
 ) -> Result<(Cx, Grant, Place), Ending> {
     let now_ms = app.clock.now_ms();
-    let grant = app.terminals.tokens.take(&auth.token, now_ms).ok_or(Ending::Token)?;
     let fits = grant.allocation == allocation && (grant.opens == Opens::Ssh) == (route == Route::Tunnel);
     if !fits {
         return Err(Ending::Token);
@@ -65,8 +89,8 @@ fn admit(
     if !grant.bearer && !has_origin {
         return Err(Ending::Origin);
     }
-    let user = grant.cx.user_id().map_err(|_| Ending::Token)?;
-    let place = app.terminals.open.enter(user, allocation).ok_or(Ending::Limit)?;
+    let person = grant.cx.person().map_err(|_| Ending::Token)?;
+    let place = app.terminals.open.enter(person.id, (allocation, person.login_id)).ok_or(Ending::Limit)?;
     let cx = Cx { now_ms, correlation_id: info.correlation_id, source_ip: info.source_ip, ..grant.cx.clone() };
     Ok((cx, grant, place))
 }
@@ -142,6 +166,9 @@ impl Visit {
     ) -> (Option<SessionId>, Outcome) {
         match self.attach(auth, command, tty).await {
             Err(ending) => (None, Outcome::refused(ending)),
+            Ok((id, _, attached)) if !believable(attached.offset) || !believable(attached.input_offset) => {
+                (Some(id), Outcome::refused(Ending::Internal))
+            }
             Ok((id, stream, attached)) => {
                 if let Err(ending) = greet(socket, &attached).await {
                     return (Some(id), Outcome::refused(ending));

@@ -20,8 +20,8 @@ pub(super) struct Minted {
     pub(super) expires_ms: i64,
 }
 
-/// Makes a token. 404, 409 `not_active`, 409 `node_offline`, 409 `session_limit`.
-pub(super) async fn mint(app: &App, cx: &Cx, verb: Verb, id: AllocationId, opens: Opens) -> Result<Minted, Problem> {
+/// What a person may open now. 404, 409 `not_active`, 409 `node_offline`, 409 `session_limit`.
+pub(super) async fn grant(app: &App, cx: &Cx, verb: Verb, id: AllocationId, opens: Opens) -> Result<Grant, Problem> {
     let user = cx.user_id()?;
     let place = {
         let cx = cx.clone();
@@ -32,15 +32,23 @@ pub(super) async fn mint(app: &App, cx: &Cx, verb: Verb, id: AllocationId, opens
         let detail = "The node of this allocation is not connected; try again in a moment.";
         return Err(Problem::conflict("node_offline", detail).retry_after(1));
     }
-    let full = || Problem::conflict("session_limit", "You have as many open sessions as one may have.");
     if !app.terminals.open.has_room(user) {
         return Err(full());
     }
     let expires_ms = cx.now_ms + i64::try_from(limits::TERMINAL_TOKEN.as_millis()).unwrap_or_default();
-    let token = cx.rng.secret();
     let bearer = matches!(&cx.actor, Actor::Person(person) if person.bearer);
     let (tenant, node) = (place.tenant_id, place.node_id);
-    let grant = Grant { cx: cx.clone(), bearer, allocation: id, tenant, node, opens, expires_ms };
+    Ok(Grant { cx: cx.clone(), bearer, allocation: id, tenant, node, opens, expires_ms })
+}
+
+fn full() -> Problem {
+    Problem::conflict("session_limit", "You have as many open sessions as one may have.")
+}
+
+/// Makes a token that stands for such a grant, once.
+pub(super) async fn mint(app: &App, cx: &Cx, verb: Verb, id: AllocationId, opens: Opens) -> Result<Minted, Problem> {
+    let grant = grant(app, cx, verb, id, opens).await?;
+    let (token, expires_ms) = (cx.rng.secret(), grant.expires_ms);
     if app.terminals.tokens.put(&token, grant) { Ok(Minted { token, expires_ms }) } else { Err(full()) }
 }
 

@@ -13,6 +13,7 @@
 mod api_keys;
 mod failures;
 pub mod http;
+mod manage;
 mod model;
 mod password;
 mod sign_in;
@@ -23,5 +24,5 @@ mod verbs;
 pub use failures::Failures;
 pub use model::{NewUser, User, check_username};
 pub use password::{check_password, hash_password};
-pub use store::{find_in, person_of_login, person_of_token};
+pub use store::{find_in, name_in, person_of_login, person_of_open_login, person_of_token};
 pub use verbs::{create_in, forget_old_in};

@@ -40,6 +40,18 @@ pub fn person_of_login(tx: &mut Tx, login: LoginId, now_ms: i64) -> Result<Optio
     found.map(|person| with_own_roles(tx, person)).transpose()
 }
 
+/// The person of a sign-in that nobody has ended, whether its access token is still good or waits to be refreshed.
+pub fn person_of_open_login(tx: &mut Tx, login: LoginId) -> Result<Option<Person>, Problem> {
+    let found = tx.opt(
+        "SELECT u.id, u.username, l.id, l.door, u.tenant_id, t.workspace_id, l.stepped_up_until_ms, l.kind \
+         FROM logins l JOIN users u ON u.id = l.user_id LEFT JOIN tenants t ON t.id = u.tenant_id \
+         WHERE l.id = $1 AND l.ended_ms IS NULL AND u.state = 'active'",
+        &values![login],
+        person,
+    )?;
+    found.map(|person| with_own_roles(tx, person)).transpose()
+}
+
 fn person(row: &Row) -> Result<Person, Problem> {
     Ok(Person {
         id: row.get(0)?,
@@ -142,13 +154,49 @@ pub(super) fn set_password_hash(tx: &mut Tx, id: UserId, hash: &str) -> Result<(
     Ok(())
 }
 
-/// A page of all people, newest first, with one row more than asked for.
-pub(super) fn page(tx: &mut Tx, page: &PageQuery) -> Result<Vec<User>, Problem> {
+/// Whether a person may sign in.
+pub(super) fn set_active(tx: &mut Tx, id: UserId, active: bool) -> Result<(), Problem> {
+    let state = if active { "active" } else { "disabled" };
+    tx.exec("UPDATE users SET state = $2 WHERE id = $1", &values![id, state])?;
+    Ok(())
+}
+
+/// What a person may be from now on.
+pub(super) fn set_roles(tx: &mut Tx, id: UserId, roles: &[Role]) -> Result<(), Problem> {
+    tx.exec("DELETE FROM user_roles WHERE user_id = $1", &values![id])?;
+    for role in roles {
+        tx.exec(
+            "INSERT INTO user_roles(user_id, role) VALUES($1, $2) ON CONFLICT DO NOTHING",
+            &values![id, role.as_str()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Platform administrators who may sign in, beside one person.
+pub(super) fn other_admins(tx: &mut Tx, id: UserId) -> Result<i64, Problem> {
+    tx.one(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM users u JOIN user_roles r ON r.user_id = u.id \
+         WHERE r.role = $2 AND u.state = 'active' AND u.id <> $1",
+        &values![id, Role::PlatformAdmin.as_str()],
+        |row| row.get(0),
+    )
+}
+
+/// The sign-in name of a person; none if there is no such person.
+pub fn name_in(tx: &mut Tx, id: UserId) -> Result<Option<String>, Problem> {
+    tx.opt("SELECT username FROM users WHERE id = $1", &values![id], |row| row.get(0))
+}
+
+/// A page of all people, newest first, with one row more than asked for; `part` is one of the name.
+pub(super) fn page(tx: &mut Tx, page: &PageQuery, part: Option<&str>) -> Result<Vec<User>, Problem> {
     let (at, id, limit) = page.newest_first()?;
     let users = tx.all(
         "SELECT id, username, email, tenant_id, state, created_ms FROM users \
-         WHERE (created_ms, id) < ($1, $2) ORDER BY created_ms DESC, id DESC LIMIT $3",
-        &values![at, id, limit],
+         WHERE (created_ms, id) < ($1, $2) \
+         AND (CAST($4 AS TEXT) IS NULL OR REPLACE(username_key, CAST($4 AS TEXT), '') <> username_key OR id = $4) \
+         ORDER BY created_ms DESC, id DESC LIMIT $3",
+        &values![at, id, limit, part.map(username_key).filter(|part| !part.is_empty())],
         read,
     )?;
     users.into_iter().map(|user| with_roles(tx, user)).collect()

@@ -4,6 +4,7 @@
 
 pub mod http;
 mod lease;
+pub mod operators;
 mod store;
 pub mod stream;
 mod workloads;

@@ -2,6 +2,7 @@
 
 mod agent;
 mod browser;
+mod deaths;
 mod doors;
 mod evidence;
 mod fleet;
@@ -9,8 +10,10 @@ mod golden;
 mod keyed;
 mod launches;
 mod operations;
+mod operators;
 mod people;
 mod roles;
 mod slots;
 mod stream;
+mod tasks;
 mod world;

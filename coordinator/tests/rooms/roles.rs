@@ -35,6 +35,8 @@ const UNKEYED: &[(&str, &str)] = &[
     ("/retire", "a state is entered once"),
     ("/disable", "a state is entered once"),
     ("/enable", "a state is entered once"),
+    ("/users/{user_id}", "the roles are given whole"),
+    ("/end-sessions", "none is left the second time"),
 ];
 
 /// A person of a role at its door; the bearer header.

@@ -181,6 +181,7 @@ fn a_sample() -> telemetry::Sample {
         host: Some(host),
         gpus: vec![gpu, telemetry::GpuSample::default()],
         shed: 1,
+        span_ms: 10_000,
         cells: vec![cell],
     }
 }
@@ -221,6 +222,17 @@ fn fact_and_task_frames() -> Vec<bytes::Bytes> {
             3,
             facts::FactBody::Log(facts::CellLog { allocation: text("al_x"), offset: 4, bytes: vec![104], last: true }),
         ),
+        fact(
+            4,
+            facts::FactBody::Usage(facts::Usage {
+                items: vec![facts::UsageInterval {
+                    allocation: text("al_x"),
+                    lease_epoch: 3,
+                    from_ms: 60_000,
+                    until_ms: 120_010,
+                }],
+            }),
+        ),
     ];
     let offer = task::TaskOffer {
         id: text("nt_x"),
@@ -229,6 +241,7 @@ fn fact_and_task_frames() -> Vec<bytes::Bytes> {
         deadline_ms: 1000,
         attempt: 1,
         not_after_ms: 5,
+        correlation_id: text("co_x"),
     };
     let result = task::TaskResult { id: text("nt_x"), code: text("ok"), detail: text("d"), result_json: text("{}") };
     vec![

@@ -13,6 +13,7 @@ use muster_protocol::desired::Size;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -103,12 +104,16 @@ impl Hierarchies {
 }
 
 /// Groups that exist, ready to be entered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// `cgroup.procs` of `init`, one per hierarchy, for writing.
+    /// What a process writes to enter `init`, one per hierarchy of version 1.
     pub(super) init: Vec<File>,
-    /// `cgroup.procs` of `work`.
+    /// The directory of `init` in version 2, where a process can be born.
+    pub(super) init_v2: Option<OwnedFd>,
+    /// The same of `work`.
     pub(super) work: Vec<File>,
+    /// The same of `work`.
+    pub(super) work_v2: Option<OwnedFd>,
     /// Limits that hold.
     pub(super) enforced: Vec<Limit>,
 }
@@ -117,7 +122,7 @@ impl CgroupRecord {
     /// Makes the groups with their limits; what cannot be enforced is missing from the answer. Hierarchies that
     /// may not be written (in a container, say) are left out of the record.
     pub(super) fn make(&mut self, size: &Size, rules: &[Rule]) -> Result<Groups, Fault> {
-        let mut groups = Groups { init: Vec::new(), work: Vec::new(), enforced: Vec::new() };
+        let mut groups = Groups::default();
         if let Some(cell) = self.v2.take()
             && allowed(&cell, v2::make(&cell, size, rules, &mut groups))?
         {
@@ -130,7 +135,7 @@ impl CgroupRecord {
             }
             // Controllers that are mounted together share their groups.
             if !entered.contains(&cell) {
-                enter_later(&cell, &mut groups).doing(format!("open the group {}", cell.display()))?;
+                v1::enter_later(&cell, &mut groups).doing(format!("open the group {}", cell.display()))?;
                 entered.push(cell.clone());
             }
             self.v1.push((controller, cell));
@@ -218,13 +223,6 @@ fn allowed(cell: &Path, made: io::Result<()>) -> Result<bool, Fault> {
         }
         Err(error) => Err(error).doing(format!("make the group {}", cell.display())),
     }
-}
-
-fn enter_later(cell: &Path, groups: &mut Groups) -> io::Result<()> {
-    let procs = |group: &str| File::options().write(true).open(cell.join(group).join("cgroup.procs"));
-    groups.init.push(procs("init")?);
-    groups.work.push(procs("work")?);
-    Ok(())
 }
 
 fn make_groups(cell: &Path) -> io::Result<()> {

@@ -4,7 +4,7 @@ use super::{CPU_PERIOD_US, Groups, Limit, make_groups, number};
 use crate::root::devices::Rule;
 use crate::root::words::CellUsage;
 use muster_protocol::desired::Size;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -22,6 +22,15 @@ pub(super) fn make(cell: &Path, controller: &str, size: &Size, rules: &[Rule], g
     if !groups.enforced.contains(&limit) {
         groups.enforced.push(limit);
     }
+    Ok(())
+}
+
+/// Opens what a process of one thread writes to enter: `tasks` moves that thread at once, while `cgroup.procs`
+/// waits for every processor of the machine, some milliseconds.
+pub(super) fn enter_later(cell: &Path, groups: &mut Groups) -> io::Result<()> {
+    let tasks = |group: &str| File::options().write(true).open(cell.join(group).join("tasks"));
+    groups.init.push(tasks("init")?);
+    groups.work.push(tasks("work")?);
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! Control groups of version 2.
 
-use super::{CPU_PERIOD_US, Groups, Limit, enter_later, make_groups, number};
+use super::{CPU_PERIOD_US, Groups, Limit, make_groups, number};
 use crate::root::bpf;
 use crate::root::devices::Rule;
 use crate::root::words::CellUsage;
 use muster_protocol::desired::Size;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -25,7 +25,9 @@ pub(super) fn make(cell: &Path, size: &Size, rules: &[Rule], groups: &mut Groups
         Ok(()) => groups.enforced.push(Limit::Devices),
         Err(error) => tracing::warn!(%error, "no device filter on the version 2 group"),
     }
-    enter_later(cell, groups)
+    groups.init_v2 = Some(File::open(cell.join("init"))?.into());
+    groups.work_v2 = Some(File::open(work)?.into());
+    Ok(())
 }
 
 /// Hands the controllers down to the cell from every group above it, as far as they are there.

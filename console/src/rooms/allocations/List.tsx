@@ -1,49 +1,95 @@
-// All allocations of all people, and the way to end one by force.
+// All allocations of all people, by filters that stand in the address; one of them in full, and the way to end it
+// by force.
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
-import type { Accepted, Allocation } from "../../api/types";
-import { STATES } from "../workloads/views";
-import { Ago, AskFirst, Choice, type Column, Empty, Field, Id, Page, PagedTable, State } from "../../ui/kit";
+import type { Allocation } from "../../api/types";
+import { Freshness, usePause } from "../../ui/Freshness";
+import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Page, PagedTable, Search, State } from "../../ui/kit";
+import { nodePath, userPath } from "../paths";
+import { Drawer } from "./Drawer";
 
-const COLUMNS: Column<Allocation>[] = [
-  { head: "Name", cell: (one) => one.name },
-  { head: "State", cell: (one) => <State of={one.display_status} /> },
-  { head: "Hardware", cell: (one) => one.sku },
-  { head: "Node", cell: (one) => <Id of={one.node_id} /> },
-  { head: "User", cell: (one) => <Id of={one.user_id} /> },
-  { head: "Created", cell: (one) => <Ago at={one.created_at} /> },
-  { head: "Actions", cell: (one) => (["released", "failed"].includes(one.state) ? null : <Force of={one} />) },
-];
+const STATES = [
+  ["", "Any state"],
+  ["active", "Active"],
+  ["degraded", "Degraded"],
+  ["requested", "Requested"],
+  ["provisioning", "Provisioning"],
+  ["releasing", "Releasing"],
+  ["release_failed", "Release failed"],
+  ["released", "Released"],
+  ["failed", "Failed"],
+] as const;
 
-function Force({ of }: { of: Allocation }) {
-  const navigate = useNavigate();
-  const [reason, setReason] = useState("");
-  return (
-    <AskFirst<Accepted>
-      word="Force-release"
-      small
-      danger
-      title={`End ${of.name} by force?`}
-      ready={reason.trim() !== ""}
-      act={{ path: `/api/v1/admin/allocations/${of.id}/force-release`, body: { reason: reason.trim() } }}
-      onDone={(said) => void navigate({ to: "/admin/operations/$id" as string, params: { id: said.operation_id } as never })}
-    >
-      <p>Its programs are ended and its disk is deleted, whatever its owner is doing.</p>
-      <Field label="Reason" required maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} hint="Kept in the audit log." />
-    </AskFirst>
-  );
+export interface Filters {
+  state?: string;
+  node_id?: string;
+  user_id?: string;
+  sort?: string;
+  open?: string;
 }
 
-export function Allocations({ state, onState }: { state: string | undefined; onState: (state: string) => void }) {
-  const list = useInfiniteQuery(listQuery<Allocation>("/api/v1/admin/allocations", { state }, 3000));
+const PAGE = 100;
+
+export function Allocations({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
+  const pause = usePause();
+  const { sort, open, ...narrow } = filters;
+  const list = useInfiniteQuery(listQuery<Allocation>(at("/api/v1/admin/allocations"), { limit: PAGE, ...narrow }, pause.paused ? false : 4000));
+  const set = (name: keyof Filters) => (value: string) => {
+    const { [name]: _, ...others } = filters;
+    onFilters(value ? { ...others, [name]: value.trim() } : others);
+  };
+  const show = set("open");
+  const columns: Column<Allocation>[] = [
+    {
+      head: "Name",
+      sort: (one) => one.name,
+      cell: (one) => (
+        <button type="button" className="linklike clip" title={one.name} onClick={() => show(one.id)}>
+          {one.name}
+        </button>
+      ),
+    },
+    { head: "State", sort: (one) => one.display_status, cell: (one) => <State of={one.display_status} /> },
+    { head: "Hardware", sort: (one) => one.sku, cell: (one) => one.sku },
+    { head: "User", sort: (one) => one.user_name, cell: (one) => <Go to={userPath(one.user_id)}>{one.user_name ?? one.user_id}</Go> },
+    {
+      head: "Node",
+      sort: (one) => one.node_name,
+      cell: (one) => (
+        <Go className="clip" to={nodePath(one.node_id)}>
+          {one.node_name ?? one.node_id}
+        </Go>
+      ),
+    },
+    { head: "Created", sort: (one) => one.created_at, cell: (one) => <Ago at={one.created_at} /> },
+  ];
+  const filtered = Boolean(narrow.state || narrow.node_id || narrow.user_id);
   return (
-    <Page title="Allocations">
+    <Page title="Allocations" aside={<Freshness at={list.dataUpdatedAt} pause={pause} />}>
       <div className="filters">
-        <Choice label="State" value={state ?? ""} onChange={onState} options={STATES} />
+        <Choice label="State" value={filters.state ?? ""} onChange={set("state")} options={STATES} />
+        <Search label="Node id" value={filters.node_id ?? ""} onChange={set("node_id")} />
+        <Search label="User id" value={filters.user_id ?? ""} onChange={set("user_id")} />
       </div>
-      <PagedTable query={list} label="Allocations" columns={COLUMNS} id={(one) => one.id} empty={<Empty title="Nothing here" />} />
+      <PagedTable
+        query={list}
+        label="Allocations"
+        columns={columns}
+        id={(one) => one.id}
+        sort={sort}
+        onSort={set("sort")}
+        empty={
+          filtered ? (
+            <FilteredEmpty what="allocation" onClear={() => onFilters({})} />
+          ) : (
+            <Empty title="Nothing was launched yet">
+              <p>What users launch stands here with its node and its owner.</p>
+            </Empty>
+          )
+        }
+      />
+      {open && <Drawer key={open} id={open} onClose={() => show("")} />}
     </Page>
   );
 }

@@ -1,97 +1,125 @@
-// The fleet: what needs a person first, then every node with its numbers as they are now.
+// The lifecycle workbench: what needs an operator first, then every node with its numbers as they are now.
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
-import type { Gpu, Node } from "../../api/types";
-import { Ago, Button, bytes, type Column, Empty, Notice, Page, PagedTable, State } from "../../ui/kit";
+import type { Node } from "../../api/types";
+import { Freshness, usePause } from "../../ui/Freshness";
+import { Ago, Choice, type Column, Empty, Family, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State } from "../../ui/kit";
+import { Queue } from "../overview/Queue";
+import { LIFECYCLE, TOKENS, nodePath } from "../paths";
+import { busy, memory, models } from "./words";
+import "./nodes.css";
 
-function mean(gpus: Gpu[]): string {
-  const known = gpus.map((gpu) => gpu.utilization_percent).filter((value) => typeof value === "number");
-  if (gpus.length === 0) return "no GPU";
-  if (known.length === 0) return "not reported";
-  return `${Math.round(known.reduce((sum, value) => sum + value, 0) / known.length)} %`;
-}
+export const FAMILY = [
+  [LIFECYCLE, "Nodes"],
+  [TOKENS, "Bootstrap tokens"],
+] as const;
 
-function memory(gpus: Gpu[]): string {
-  if (gpus.length === 0) return "no GPU";
-  const sum = (values: (number | null | undefined)[]) => values.reduce<number>((all, value) => all + (value ?? 0), 0);
-  return `${bytes(sum(gpus.map((gpu) => gpu.memory_used_bytes)))} of ${bytes(sum(gpus.map((gpu) => gpu.memory_total_bytes)))}`;
-}
+const STATES = [
+  ["", "Any state"],
+  ["active", "Active"],
+  ["pending_approval", "Pending approval"],
+  ["enrolling", "Enrolling"],
+  ["offline", "Offline"],
+  ["stale", "Stale"],
+  ["quarantined", "Quarantined"],
+  ["cordoned", "Cordoned"],
+  ["draining", "Draining"],
+  ["maintenance", "Maintenance"],
+  ["removed", "Removed"],
+] as const;
 
-export function models(gpus: Gpu[]): string {
-  const counts = new Map<string, number>();
-  for (const gpu of gpus) counts.set(gpu.model, (counts.get(gpu.model) ?? 0) + 1);
-  return [...counts].map(([model, count]) => `${count} × ${model.replace(/^NVIDIA /, "")}`).join(", ") || "none";
-}
+const EVERY_MS = 4000;
+const PAGE = 100;
 
 const COLUMNS: Column<Node>[] = [
   {
     head: "Node",
+    sort: (one) => one.name,
     cell: (one) => (
-      <Link to={"/nodes/$id" as string} params={{ id: one.id } as never}>
+      <Go className="clip" title={one.name} to={nodePath(one.id)}>
         {one.name}
-      </Link>
+      </Go>
     ),
   },
-  { head: "State", cell: (one) => <State of={one.state} /> },
-  { head: "Presence", cell: (one) => <State of={one.presence} /> },
-  { head: "GPUs", cell: (one) => models(one.gpus) },
-  { head: "Busy", number: true, cell: (one) => mean(one.gpus) },
-  { head: "GPU memory", number: true, cell: (one) => memory(one.gpus) },
-  { head: "Seen", cell: (one) => <Ago at={one.last_seen_at} /> },
+  { head: "State", sort: (one) => one.state, cell: (one) => <State of={one.state} /> },
+  { head: "GPUs", sort: (one) => models(one.gpus), cell: (one) => models(one.gpus) },
+  { head: "Busy", sort: (one) => busy(one.gpus), cell: (one) => <Busy of={one} /> },
+  { head: "GPU memory", cell: (one) => memory(one.gpus) },
+  { head: "Agent", sort: (one) => one.agent_version, cell: (one) => one.agent_version ?? "none yet" },
+  { head: "Seen", sort: (one) => one.last_seen_at, cell: (one) => <Ago at={one.last_seen_at} /> },
 ];
 
-export function Nodes() {
-  const [paused, setPaused] = useState(false);
-  const list = useInfiniteQuery(listQuery<Node>("/api/v1/admin/nodes", { limit: 200 }, paused ? false : 3000));
-  const waiting = list.data?.filter((one) => one.state !== "active") ?? [];
+function Busy({ of }: { of: Node }) {
+  if (of.gpus.length === 0) return "no GPU";
+  const share = busy(of.gpus);
+  if (share === null) return <span className="hint">not reported</span>;
+  return (
+    <span className="busy-cell">
+      <span className="number">{share} %</span>
+      <span className="meter" aria-hidden="true">
+        <span style={{ width: `${share}%` }} />
+      </span>
+    </span>
+  );
+}
+
+export interface Filters {
+  q?: string;
+  state?: string;
+  sort?: string;
+}
+
+export function Nodes({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
+  const pause = usePause();
+  const every = pause.paused ? false : EVERY_MS;
+  const { sort, ...narrow } = filters;
+  const list = useInfiniteQuery(listQuery<Node>(at("/api/v1/admin/nodes"), { limit: PAGE, ...narrow }, every));
+  const set = (name: keyof Filters) => (value: string) => {
+    const { [name]: _, ...others } = filters;
+    onFilters(value ? { ...others, [name]: value } : others);
+  };
   return (
     <Page
-      title="Nodes"
+      title="Lifecycle"
       aside={
         <>
-          <span className="hint">
-            {paused ? "Paused, as of " : "Updated "}
-            {list.dataUpdatedAt ? new Date(list.dataUpdatedAt).toLocaleTimeString() : "…"}
-          </span>
-          <Button small onPress={() => setPaused(!paused)}>
-            {paused ? "Go on" : "Pause"}
-          </Button>
-          <Link className="button primary" to={"/bootstrap-tokens" as string}>
+          <Freshness at={list.dataUpdatedAt} pause={pause} />
+          <GoButton look="primary" to={TOKENS}>
             Add a node
-          </Link>
+          </GoButton>
         </>
       }
     >
-      {waiting.length > 0 && (
-        <Notice tone="warn" title={waiting.length === 1 ? "One node needs a look" : `${waiting.length} nodes need a look`}>
-          <ul>
-            {waiting.map((one) => (
-              <li key={one.id}>
-                <Link to={"/nodes/$id" as string} params={{ id: one.id } as never}>
-                  {one.name}
-                </Link>{" "}
-                <State of={one.state} /> {one.health_reason}
-              </li>
-            ))}
-          </ul>
-        </Notice>
-      )}
-      <PagedTable
-        query={list}
-        label="Nodes"
-        columns={COLUMNS}
-        id={(one) => one.id}
-        empty={
-          <Empty title="No node yet">
-            <p>A node is a machine that runs the agent. A bootstrap token lets it in.</p>
-            <Link className="button primary" to={"/bootstrap-tokens" as string}>
-              Make a token
-            </Link>
-          </Empty>
-        }
-      />
+      <Family label="Lifecycle" links={FAMILY} />
+      <Queue family="lifecycle" every={every} />
+      <section className="stack" aria-labelledby="nodes-head">
+        <h2 id="nodes-head">All nodes</h2>
+        <div className="filters">
+          <Search label="Name or id" value={filters.q ?? ""} onChange={set("q")} />
+          <Choice label="State" value={filters.state ?? ""} onChange={set("state")} options={STATES} />
+        </div>
+        <PagedTable
+          query={list}
+          label="Nodes"
+          columns={COLUMNS}
+          id={(one) => one.id}
+          sort={sort}
+          onSort={set("sort")}
+          empty={
+            narrow.q || narrow.state ? (
+              <FilteredEmpty what="node" onClear={() => onFilters({})} />
+            ) : (
+              <Empty title="No node yet">
+                <p>A node is a machine that runs the agent. A bootstrap token lets it in.</p>
+                <GoButton look="primary" to={TOKENS}>
+                  Make a token
+                </GoButton>
+              </Empty>
+            )
+          }
+        />
+      </section>
     </Page>
   );
 }

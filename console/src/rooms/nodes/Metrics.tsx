@@ -1,67 +1,88 @@
-// The last minutes of a node as pictures, with the same numbers as a table. A gap is shown as a gap.
-import { useQuery } from "@tanstack/react-query";
+// What a node measures, as pictures and as the same numbers in a table. What was not measured is a gap.
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Suspense, lazy, useState } from "react";
+import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
-import type { Metrics } from "../../api/types";
-import { Button, Choice, Loaded, Loading, Table } from "../../ui/kit";
+import type { Metrics, Node } from "../../api/types";
+import { Freshness, usePause } from "../../ui/Freshness";
+import { Button, Choice, Empty, Loaded, Loading, Table } from "../../ui/kit";
 
 const Chart = lazy(() => import("../../ui/Chart"));
 
-const KINDS: Record<string, { word: string; unit: string; by: number }> = {
-  utilization_percent: { word: "GPU busy", unit: "%", by: 1 },
-  memory_used_bytes: { word: "GPU memory used", unit: "GiB", by: 1024 ** 3 },
+interface Kind {
+  word: string;
+  unit: string;
+  /** What the measured value is divided by for the unit shown. */
+  by: number;
+  most?: number;
+}
+
+const GIB = 1024 ** 3;
+const KINDS: Record<string, Kind> = {
+  utilization_percent: { word: "GPU busy", unit: "%", by: 1, most: 100 },
+  memory_used_bytes: { word: "GPU memory used", unit: "GiB", by: GIB },
   temperature_c: { word: "GPU heat", unit: "°C", by: 1 },
   power_mw: { word: "GPU power", unit: "W", by: 1000 },
 };
+const HOST_KINDS: Record<string, Kind> = {
+  cpu_milli: { word: "CPU in use", unit: "CPUs", by: 1000 },
+  memory_used_bytes: { word: "Memory in use", unit: "GiB", by: GIB },
+};
 
-export function NodeMetrics({ node }: { node: string }) {
-  const [kind, setKind] = useState("utilization_percent");
-  const [paused, setPaused] = useState(false);
+/** Seconds back, seconds a point, and how often it is asked for, ms. */
+const RANGES: Record<string, { word: string; back: number; step: number; every: number }> = {
+  "5": { word: "5 minutes, live", back: 300, step: 1, every: 1000 },
+  "15": { word: "15 minutes", back: 900, step: 3, every: 3000 },
+  "60": { word: "1 hour", back: 3600, step: 10, every: 10_000 },
+};
+
+interface Picture {
+  id: string;
+  title: string;
+  kind: Kind;
+  lines: { label: string; points: (number | null)[] }[];
+}
+
+export function NodeMetrics({ of }: { of: Node }) {
+  const pause = usePause();
+  const [chosen, setChosen] = useState("5");
   const [asTable, setAsTable] = useState(false);
-  const metrics = useQuery(oneQuery<Metrics>(`/api/v1/admin/nodes/${node}/metrics?step=2`, paused ? false : 2000));
-  const shown = KINDS[kind] ?? { word: kind, unit: "", by: 1 };
+  const range = RANGES[chosen] ?? { word: "", back: 300, step: 1, every: 1000 };
+  const metrics = useQuery({
+    ...oneQuery<Metrics>(at("/api/v1/admin/nodes/{node_id}/metrics", { node_id: of.id })),
+    queryKey: ["node metrics", of.id, chosen],
+    queryFn: ({ signal }) => stretch(of.id, range, signal),
+    refetchInterval: pause.paused ? false : range.every,
+    placeholderData: keepPreviousData,
+  });
   return (
     <div className="stack">
       <div className="row apart">
-        <Choice label="Measure" value={kind} onChange={setKind} options={Object.entries(KINDS).map(([id, { word }]) => [id, word] as const)} />
+        <Choice label="Range" value={chosen} onChange={setChosen} options={Object.entries(RANGES).map(([id, { word }]) => [id, word] as const)} />
         <div className="row">
-          <Button small onPress={() => setPaused(!paused)}>
-            {paused ? "Go on" : "Pause"}
-          </Button>
-          <Button small onPress={() => setAsTable(!asTable)}>
-            {asTable ? "Show as a picture" : "Show as a table"}
+          <Freshness at={metrics.dataUpdatedAt} pause={pause} />
+          <Button small aria-pressed={asTable} onPress={() => setAsTable(!asTable)}>
+            {asTable ? "Show as pictures" : "Show as tables"}
           </Button>
         </div>
       </div>
       <Loaded query={metrics}>
         {(data) => {
-          const lines = data.series.filter((one) => one.name === kind && one.gpu_uuid);
-          const from = Date.parse(data.from) / 1000;
-          const times = (lines[0]?.points ?? []).map((_, at) => from + at * data.step);
-          const named = lines.map((line, at) => ({
-            label: `GPU ${at}`,
-            points: line.points.map((point) => (typeof point === "number" ? point / shown.by : null)),
-          }));
-          if (lines.length === 0) return <p>This node reports no GPU figures.</p>;
-          if (!asTable) {
+          const pictures = picturesOf(data, of);
+          if (pictures.length === 0) {
             return (
-              <Suspense fallback={<Loading />}>
-                <Chart title={`${shown.word}, ${shown.unit}`} times={times} lines={named} />
-              </Suspense>
+              <div className="card">
+                <Empty title="No figures are reported">
+                  <p>{of.presence === "online" ? "The agent has measured nothing in this stretch." : "The agent is not connected, so nothing is measured."}</p>
+                </Empty>
+              </div>
             );
           }
+          const from = Date.parse(data.from) / 1000;
           return (
-            <Table
-              label={`${shown.word}, ${shown.unit}`}
-              rows={named}
-              id={(line) => line.label}
-              columns={[
-                { head: "GPU", cell: (line) => line.label },
-                { head: `Now, ${shown.unit}`, number: true, cell: (line) => say(line.points.findLast((point) => point !== null)) },
-                { head: "Least", number: true, cell: (line) => say(extreme(line.points, Math.min)) },
-                { head: "Most", number: true, cell: (line) => say(extreme(line.points, Math.max)) },
-              ]}
-            />
+            <div className={asTable ? "stack" : "charts"}>
+              {pictures.map((one) => (asTable ? <Numbers key={one.id} of={one} /> : <Drawn key={one.id} of={one} from={from} step={data.step} />))}
+            </div>
           );
         }}
       </Loaded>
@@ -69,9 +90,72 @@ export function NodeMetrics({ node }: { node: string }) {
   );
 }
 
+async function stretch(node: string, range: { back: number; step: number }, signal: AbortSignal): Promise<Metrics> {
+  const { ask } = await import("../../api/http");
+  const to = Math.floor(Date.now() / 1000 / range.step) * range.step;
+  const time = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+  const filters = { from: time(to - range.back), to: time(to), step: range.step };
+  return ask<Metrics>(at("/api/v1/admin/nodes/{node_id}/metrics", { node_id: node }, filters), { signal });
+}
+
+function picturesOf(data: Metrics, node: Node): Picture[] {
+  const gpu = (uuid: string | null | undefined) => node.gpus.find((one) => one.uuid === uuid);
+  const scaled = (points: (number | null | undefined)[], by: number) => points.map((point) => (typeof point === "number" ? point / by : null));
+  const found = (kinds: Record<string, Kind>, own: boolean): Picture[] =>
+    Object.entries(kinds).flatMap(([name, kind]) => {
+      const lines = data.series
+        .filter((one) => one.name === name && Boolean(one.gpu_uuid) === own)
+        .sort((a, b) => (gpu(a.gpu_uuid)?.index ?? 0) - (gpu(b.gpu_uuid)?.index ?? 0))
+        .map((one) => ({ label: own ? `GPU ${gpu(one.gpu_uuid)?.index ?? one.gpu_uuid}` : "Machine", points: scaled(one.points, kind.by) }))
+        .filter((line) => line.points.some((point) => point !== null));
+      return lines.length === 0 ? [] : [{ id: `${name} ${own}`, title: `${kind.word}, ${kind.unit}`, kind, lines }];
+    });
+  return [...found(KINDS, true), ...found(HOST_KINDS, false)];
+}
+
+function Drawn({ of, from, step }: { of: Picture; from: number; step: number }) {
+  const times = (of.lines[0]?.points ?? []).map((_, index) => from + index * step);
+  return (
+    <Suspense fallback={<Loading />}>
+      <Chart title={`${of.kind.word}. ${summary(of)}`} times={times} lines={of.lines} {...(of.kind.most ? { most: of.kind.most } : {})} />
+    </Suspense>
+  );
+}
+
+/** What the picture shows, in a sentence. */
+function summary(of: Picture): string {
+  const now = of.lines.map((line) => line.points.at(-1) ?? line.points.at(-2) ?? null).filter((value) => value !== null);
+  if (now.length === 0) return "Not reported now.";
+  const [least, most] = [Math.min(...now), Math.max(...now)].map((value) => value.toFixed(value < 10 ? 1 : 0));
+  return least === most ? `Now ${most} ${of.kind.unit}.` : `Now ${least} to ${most} ${of.kind.unit}.`;
+}
+
+function Numbers({ of }: { of: Picture }) {
+  return (
+    <Table
+      label={of.title}
+      rows={of.lines}
+      id={(line) => line.label}
+      columns={[
+        { head: of.title, cell: (line) => line.label },
+        { head: "Now", number: true, cell: (line) => say(line.points.findLast((point) => point !== null)) },
+        { head: "Least", number: true, cell: (line) => say(extreme(line.points, Math.min)) },
+        { head: "Mean", number: true, cell: (line) => say(mean(line.points)) },
+        { head: "Most", number: true, cell: (line) => say(extreme(line.points, Math.max)) },
+        { head: "Not reported", number: true, cell: (line) => `${line.points.filter((point) => point === null).length} of ${line.points.length}` },
+      ]}
+    />
+  );
+}
+
 function extreme(points: (number | null)[], pick: (...values: number[]) => number): number | null {
   const known = points.filter((point) => point !== null);
   return known.length > 0 ? pick(...known) : null;
+}
+
+function mean(points: (number | null)[]): number | null {
+  const known = points.filter((point) => point !== null);
+  return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
 }
 
 function say(value: number | null | undefined): string {

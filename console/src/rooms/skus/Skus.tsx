@@ -1,37 +1,87 @@
 // What is sold, and how much of it there is.
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Sku } from "../../api/types";
-import { AskFirst, bytes, type Column, Empty, Page, PagedTable, State } from "../../ui/kit";
+import { AskFirst, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, State, bytes } from "../../ui/kit";
+import { NewSku } from "./NewSku";
+
+const STATES = [
+  ["", "Any state"],
+  ["draft", "Draft"],
+  ["active", "Active"],
+  ["retired", "Retired"],
+] as const;
 
 const COLUMNS: Column<Sku>[] = [
-  { head: "Name", cell: (one) => one.name },
-  { head: "State", cell: (one) => <State of={one.state} /> },
-  { head: "Kind", cell: (one) => one.profile ?? one.kind },
-  { head: "GPU", cell: (one) => (one.gpu_model ? `${one.gpus} × ${one.gpu_model}` : "none") },
-  { head: "CPU", number: true, cell: (one) => one.cpu_milli / 1000 },
-  { head: "Memory", number: true, cell: (one) => bytes(one.memory_bytes) },
-  { head: "Free", number: true, cell: (one) => `${one.free} of ${one.total}` },
-  {
-    head: "Actions",
-    cell: (one) =>
-      one.state === "active" ? (
-        <AskFirst word="Retire" small danger title={`Retire ${one.name}?`} act={{ path: `/api/v1/admin/skus/${one.id}/retire` }}>
-          <p>It is not sold any more. What runs on it runs on.</p>
-        </AskFirst>
-      ) : one.state === "draft" ? (
-        <AskFirst word="Activate" small title={`Sell ${one.name}?`} act={{ path: `/api/v1/admin/skus/${one.id}/activate` }}>
-          <p>Users can launch it at once.</p>
-        </AskFirst>
-      ) : null,
-  },
+  { head: "Name", sort: (one) => one.name, cell: (one) => <span className="anywhere">{one.name}</span> },
+  { head: "State", sort: (one) => one.state, cell: (one) => <State of={one.state} /> },
+  { head: "Takes", cell: takes },
+  { head: "CPU", number: true, sort: (one) => one.cpu_milli, cell: (one) => one.cpu_milli / 1000 },
+  { head: "Memory", number: true, sort: (one) => one.memory_bytes, cell: (one) => bytes(one.memory_bytes) },
+  { head: "Disk", number: true, sort: (one) => one.disk_bytes, cell: (one) => bytes(one.disk_bytes) },
+  { head: "Free", number: true, sort: (one) => one.free, cell: (one) => <span className="nowrap">{`${one.free} of ${one.total}`}</span> },
+  { head: "Actions", cell: (one) => <Acts of={one} /> },
 ];
 
-export function Skus() {
-  const list = useInfiniteQuery(listQuery<Sku>("/api/v1/admin/skus", { limit: 200 }, 5000));
+function takes({ gpu_model, ...one }: Sku): string {
+  const model = gpu_model?.replace(/^NVIDIA /, "");
+  if (one.kind === "cpu") return "a share of a CPU node";
+  if (one.kind === "node") return `a whole node${model ? ` with ${one.gpus} × ${model}` : ""}`;
+  return `${one.gpus} × ${one.profile ? `slice ${one.profile} of ` : ""}${model ?? "any GPU"}`;
+}
+
+function Acts({ of }: { of: Sku }) {
+  const path = at("/api/v1/admin/skus/{id}", { id: of.id });
+  if (of.state === "active") {
+    return (
+      <AskFirst word="Retire" small danger title={`Retire ${of.name}?`} act={{ path: `${path}/retire` }}>
+        <p>It is not sold any more. What runs on it runs on. It can be activated again.</p>
+      </AskFirst>
+    );
+  }
   return (
-    <Page title="SKUs">
-      <PagedTable query={list} label="SKUs" columns={COLUMNS} id={(one) => one.id} empty={<Empty title="Nothing is sold yet" />} />
+    <AskFirst word="Activate" small title={`Sell ${of.name}?`} act={{ path: `${path}/activate` }}>
+      <p>Users can launch it at once.</p>
+      {of.total === 0 && <p>Nothing on the fleet matches it now, so that it is shown as sold out.</p>}
+    </AskFirst>
+  );
+}
+
+export interface Filters {
+  state?: string;
+  sort?: string;
+}
+
+export function Skus({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
+  const list = useInfiniteQuery(listQuery<Sku>(at("/api/v1/admin/skus"), { limit: 200 }, 5000));
+  const set = (name: keyof Filters) => (value: string) => {
+    const { [name]: _, ...others } = filters;
+    onFilters(value ? { ...others, [name]: value } : others);
+  };
+  const shown = list.data?.filter((one) => !filters.state || one.state === filters.state);
+  return (
+    <Page title="SKUs" aside={<NewSku />}>
+      <div className="filters">
+        <Choice label="State" value={filters.state ?? ""} onChange={set("state")} options={STATES} />
+      </div>
+      <PagedTable
+        query={{ ...list, data: shown } as typeof list}
+        label="SKUs"
+        columns={COLUMNS}
+        id={(one) => one.id}
+        sort={filters.sort}
+        onSort={set("sort")}
+        empty={
+          filters.state ? (
+            <FilteredEmpty what="SKU" onClear={() => onFilters({})} />
+          ) : (
+            <Empty title="Nothing is sold yet">
+              <p>A SKU is what users choose from: some hardware with a size. Make one, look at what it matches, then activate it.</p>
+            </Empty>
+          )
+        }
+      />
     </Page>
   );
 }

@@ -1,6 +1,7 @@
 //! A world for trying allocations: a real database, nodes that speak through the gate from agents.
 
 mod flows;
+mod lost;
 #[path = "store.rs"]
 mod rows;
 
@@ -126,7 +127,7 @@ impl World {
             ..Inventory::default()
         };
         inbound::inventory(&self.app, id, inventory).await.expect("an inventory");
-        slots::verbs::decide_many(&self.app, &cx, id, None, Decision::Approve).await.expect("approved");
+        slots::verbs::decide_many(&self.app, &cx, id, None, Decision::Approve, None).await.expect("approved");
         self.app.board.heard(id);
         id
     }

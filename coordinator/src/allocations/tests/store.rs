@@ -3,7 +3,7 @@
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use crate::values;
-use muster_protocol::ids::NodeId;
+use muster_protocol::ids::{AllocationId, NodeId};
 
 /// How many rows there are of something.
 pub(super) enum Count {
@@ -27,4 +27,12 @@ pub(super) fn count(tx: &mut Tx, what: &Count) -> Result<i64, Problem> {
 
 pub(super) fn cordon(tx: &mut Tx, node: NodeId) -> Result<u64, Problem> {
     tx.exec("UPDATE nodes SET scheduling = 'cordoned' WHERE id = $1", &values![node])
+}
+
+pub(super) fn degraded_long_ago(tx: &mut Tx, id: AllocationId) -> Result<u64, Problem> {
+    tx.exec("UPDATE allocations SET degraded_ms = 1 WHERE id = $1", &values![id])
+}
+
+pub(super) fn blow(tx: &mut Tx) -> Result<u64, Problem> {
+    tx.exec("INSERT INTO node_fuse(name, since_ms, nodes) VALUES('mass_failure', 1, '[]')", &[])
 }

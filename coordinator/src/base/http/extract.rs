@@ -133,7 +133,11 @@ fn noun<T>() -> String {
     match name.strip_suffix("Id") {
         Some("Sku") => "SKU".to_owned(),
         Some("SshKey") => "SSH key".to_owned(),
-        Some(noun) => noun.to_lowercase(),
+        // `BootstrapToken` is a bootstrap token.
+        Some(noun) => {
+            let gap = |at: usize, letter: char| if at > 0 && letter.is_uppercase() { " " } else { "" };
+            noun.char_indices().map(|(at, letter)| format!("{}{}", gap(at, letter), letter.to_lowercase())).collect()
+        }
         None => "thing".to_owned(),
     }
 }
@@ -153,5 +157,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let found = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         found.map(|query| Self(query.0)).map_err(|error| Problem::invalid("query", "invalid", &error.body_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::noun;
+    use muster_protocol::ids::{BootstrapTokenId, NodeId, SkuId};
+
+    #[test]
+    fn ids_are_called_as_people_call_the_thing() {
+        let nouns = [noun::<NodeId>(), noun::<BootstrapTokenId>(), noun::<SkuId>(), noun::<u8>()];
+        assert_eq!(nouns, ["node", "bootstrap token", "SKU", "thing"]);
     }
 }

@@ -140,7 +140,8 @@ where
     Ok((status, Json(reply)).into_response())
 }
 
-/// Keeps the answer of a keyed request in the transaction of its effect. Does nothing for other requests.
+/// Keeps the answer of a keyed request in the transaction of its effect. Does nothing for other requests. It lies
+/// in the database for a day: secrets are taken out of it before.
 pub fn answer_in<T: Serialize>(tx: &mut Tx, cx: &Cx, status: StatusCode, reply: &T) -> Result<(), Problem> {
     let Some(keyed) = &cx.keyed else { return Ok(()) };
     let answer = serde_json::to_string(reply).map_err(Problem::internal)?;

@@ -20,13 +20,15 @@ pub struct HealthReply {
     status: &'static str,
     /// What is not ready yet.
     waiting: Vec<&'static str>,
+    /// What an operator should look at, each `code: sentence`; none of it makes the coordinator unready.
+    warnings: Vec<String>,
 }
 
 /// 200 as long as the process runs.
 #[utoipa::path(get, path = "/healthz", operation_id = "health.live", tag = "system",
     responses((status = 200, body = HealthReply)))]
 async fn live() -> Json<HealthReply> {
-    Json(HealthReply { status: "ok", waiting: Vec::new() })
+    Json(HealthReply { status: "ok", waiting: Vec::new(), warnings: Vec::new() })
 }
 
 /// 200 when everything is up, 503 before and while stopping.
@@ -39,7 +41,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<HealthReply>) {
     }
     let (code, status) =
         if waiting.is_empty() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "starting") };
-    (code, Json(HealthReply { status, waiting }))
+    (code, Json(HealthReply { status, waiting, warnings: app.health.warnings() }))
 }
 
 /// This document.

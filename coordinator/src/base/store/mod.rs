@@ -12,6 +12,7 @@
 pub(super) mod answers;
 mod migrate;
 mod queue;
+mod room;
 pub mod settings;
 mod sqlite;
 #[cfg(test)]

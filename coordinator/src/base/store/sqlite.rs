@@ -1,6 +1,7 @@
 //! The SQLite engine: opening, binding by number, and the threads that run closures.
 
 use super::queue::Queue;
+use super::room;
 use super::tx::Engine;
 use super::{Row, Tx, Value};
 use crate::base::{feed::Changes, http::Problem, limits};
@@ -123,9 +124,18 @@ pub(super) fn query<T>(
     Ok(out)
 }
 
+/// Batches between two looks at the room that is left in the file.
+const ROOM_LOOK: u32 = 1_000;
+
 /// The writer's loop: one transaction a batch, one savepoint a closure, answers after the commit.
 pub(super) fn write_loop(mut tx: Tx, queue: &Arc<Queue<BoxedJob>>) {
-    loop {
+    for number in 0_u32.. {
+        if number.is_multiple_of(ROOM_LOOK) {
+            let Engine::Sqlite(connection) = &tx.engine;
+            if let Err(error) = room::make(connection, number == 0) {
+                tracing::warn!(%error, "no room could be set aside for a full disk");
+            }
+        }
         let batch = queue.take(limits::STORE_BATCH);
         if batch.is_empty() {
             break;

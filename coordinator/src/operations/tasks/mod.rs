@@ -3,8 +3,10 @@
 //! A task is offered over the node's link until its journal holds it, then only its result is waited for.
 //! The result is stored before it is acknowledged, so a crash on either side costs a repeat and no result.
 
+mod operator;
 mod store;
 
+pub use operator::{Backlog, backlog_in, cancel_in, requeue_in};
 pub(super) use store::open;
 
 use super::Operation;
@@ -53,6 +55,10 @@ pub struct NodeTask {
     pub started_ms: Option<i64>,
     /// When it ended.
     pub ended_ms: Option<i64>,
+    /// When an operator asked for its end.
+    pub cancel_ms: Option<i64>,
+    /// Of its operation.
+    pub correlation_id: String,
 }
 
 /// What a node task is made of.
@@ -105,6 +111,8 @@ pub fn task_in(tx: &mut Tx, cx: &Cx, new: NewTask) -> Result<NodeTaskId, Problem
         created_ms: cx.now_ms,
         started_ms: None,
         ended_ms: None,
+        cancel_ms: None,
+        correlation_id: cx.correlation_id.to_string(),
     };
     store::insert(tx, &task)?;
     Ok(task.id)
@@ -157,16 +165,48 @@ pub fn end_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, id: NodeTaskId, end: &TaskEnd
     Ok(true)
 }
 
-/// Gives up on a task that was not taken, or not heard of again, in time.
-pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, task: &NodeTask) -> Result<(), Problem> {
-    let Some(next) = task_after(task.state, TaskEvent::Expire) else { return Ok(()) };
+/// How long after its longest run a task's result may still come before nobody knows what became of it, ms.
+const GRACE_MS: i64 = 30_000;
+/// How long a node may take to answer to a cancel, ms.
+const CANCEL_MS: i64 = 30_000;
+/// How long agents keep results that nobody asked for, ms: what is unknown for longer stays so.
+const RESULT_KEPT_MS: i64 = 7 * 24 * 3_600_000;
+
+/// What is to be done about an open task because of the time; nothing if it may still go on by itself.
+pub(super) fn overdue(task: &NodeTask, now_ms: i64) -> Option<TaskEvent> {
+    if task.cancel_ms.is_some_and(|asked| asked + CANCEL_MS < now_ms) {
+        return Some(TaskEvent::Cancelled);
+    }
+    match (task.state, task.started_ms) {
+        (TaskState::Unknown, Some(started)) => (started + RESULT_KEPT_MS < now_ms).then_some(TaskEvent::GiveUp),
+        (_, None) => (task.not_after_ms < now_ms).then_some(TaskEvent::Expire),
+        (_, Some(started)) => (started + task.run_ms + GRACE_MS < now_ms).then_some(TaskEvent::Expire),
+    }
+}
+
+/// Gives up on a task that was not taken, or not heard of again, in time. One that the node took and has not
+/// come back with is `unknown`: its operation waits for the node, or for an operator.
+pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, task: &NodeTask, event: TaskEvent) -> Result<(), Problem> {
+    let Some(next) = task_after(task.state, event) else { return Ok(()) };
     let (code, detail) = match next {
-        TaskState::Unknown => ("unknown", "The node took the task and has not come back with its result."),
+        TaskState::Unknown => {
+            store::save(tx, task, next, cx.now_ms)?;
+            let words = "The node took the task and has not come back with its result.";
+            return verbs::step_in(tx, cx, task.operation_id, &task.step, StepState::Active, words).map(|_| ());
+        }
+        TaskState::Cancelled => ("cancelled", "The node did not answer to the cancel; what it has done is not known."),
+        _ if event == TaskEvent::GiveUp => ("lost", "The node did not come back with the result within seven days."),
         _ => ("expired", "The node could not be reached in time."),
     };
     let end = TaskEnd { code: code.to_owned(), detail: detail.to_owned(), result: String::new() };
     store::end(tx, task, next, &end, cx.now_ms)?;
     ended(tx, cx, kinds, task.id)
+}
+
+/// Nobody waits for the task any more: an operator or its operation was cancelled, or the operation is over.
+pub fn unwanted_in(tx: &mut Tx, id: NodeTaskId) -> Result<bool, Problem> {
+    let Some(task) = store::find(tx, id)? else { return Ok(true) };
+    Ok(task.cancel_ms.is_some() || verbs::find_in(tx, task.operation_id)?.state.is_final())
 }
 
 /// Ends what is left of the tasks of an operation that ends; a running one keeps running to its result,

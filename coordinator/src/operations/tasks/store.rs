@@ -12,7 +12,8 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT id, operation_id, step, node_id, kind, arguments, state, attempt, run_ms, not_after_ms, \
-             progress, result_code, result_detail, result, created_ms, started_ms, ended_ms FROM node_tasks ",
+             progress, result_code, result_detail, result, created_ms, started_ms, ended_ms, cancel_ms, \
+             (SELECT o.correlation_id FROM operations o WHERE o.id = node_tasks.operation_id) FROM node_tasks ",
             $tail
         )
     };
@@ -37,6 +38,8 @@ fn read(row: &Row) -> Result<NodeTask, Problem> {
         created_ms: row.get(14)?,
         started_ms: row.get(15)?,
         ended_ms: row.get(16)?,
+        cancel_ms: row.get(17)?,
+        correlation_id: row.get(18)?,
     })
 }
 
@@ -99,7 +102,33 @@ pub(super) fn progress(tx: &mut Tx, id: NodeTaskId, words: &str) -> Result<(), P
     Ok(())
 }
 
-/// Ends a task. One that is `unknown` may still get its real result later.
+/// Puts a task back to its beginning, to be started until `not_after_ms`.
+pub(super) fn requeue(tx: &mut Tx, id: NodeTaskId, not_after_ms: i64) -> Result<(), Problem> {
+    tx.exec(
+        "UPDATE node_tasks SET state = $2, not_after_ms = $3, started_ms = NULL, cancel_ms = NULL, progress = '' \
+         WHERE id = $1",
+        &values![id, TaskState::Queued, not_after_ms],
+    )?;
+    Ok(())
+}
+
+/// Notes that an operator wants a task to end.
+pub(super) fn ask_cancel(tx: &mut Tx, id: NodeTaskId, now_ms: i64) -> Result<(), Problem> {
+    tx.exec("UPDATE node_tasks SET cancel_ms = $2 WHERE id = $1 AND cancel_ms IS NULL", &values![id, now_ms])?;
+    Ok(())
+}
+
+/// Tasks of a node that have not ended, by state: how many, and when the oldest was made.
+pub(super) fn backlog(tx: &mut Tx, node: NodeId) -> Result<Vec<(TaskState, i64, i64)>, Problem> {
+    tx.all(
+        "SELECT state, count(*), min(created_ms) FROM node_tasks WHERE node_id = $1 AND ended_ms IS NULL \
+         GROUP BY state ORDER BY state",
+        &values![node],
+        |row| Ok((row.parse(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Ends a task.
 pub(super) fn end(tx: &mut Tx, task: &NodeTask, next: TaskState, end: &TaskEnd, now_ms: i64) -> Result<(), Problem> {
     tx.exec(
         "UPDATE node_tasks SET state = $2, result_code = $3, result_detail = $4, result = $5, ended_ms = $6 \

@@ -116,23 +116,29 @@ pub(super) struct SessionItem {
     current: bool,
 }
 
+impl SessionItem {
+    /// `own` is the sign-in of this request.
+    pub(super) fn of(login: Login, own: LoginId) -> Self {
+        Self {
+            current: login.id == own,
+            id: login.id.to_string(),
+            door: login.door.as_str().to_owned(),
+            kind: if login.bearer { "bearer" } else { "cookie" }.to_owned(),
+            user_agent: login.user_agent,
+            source_ip: login.source_ip,
+            created_at: rfc3339(login.created_ms),
+            refreshed_at: rfc3339(login.refreshed_ms),
+        }
+    }
+}
+
 /// Where I am signed in.
 #[utoipa::path(get, path = "/api/v1/account/sessions", operation_id = "account.sessions.list", tag = "account",
     responses((status = 200, body = Page<SessionItem>)))]
 pub(super) async fn sessions(State(app): State<App>, Caller(cx): Caller) -> Result<Json<Page<SessionItem>>, Problem> {
     let own = cx.person()?.login_id;
-    let item = |login: Login| SessionItem {
-        id: login.id.to_string(),
-        door: login.door.as_str().to_owned(),
-        kind: if login.bearer { "bearer" } else { "cookie" }.to_owned(),
-        user_agent: login.user_agent,
-        source_ip: login.source_ip,
-        created_at: rfc3339(login.created_ms),
-        refreshed_at: rfc3339(login.refreshed_ms),
-        current: login.id == own,
-    };
     let logins = verbs::sessions(&app, &cx).await?;
-    Ok(Json(Page::whole(logins.into_iter().map(item).collect())))
+    Ok(Json(Page::whole(logins.into_iter().map(|login| SessionItem::of(login, own)).collect())))
 }
 
 /// Ends one of my sign-ins.
@@ -151,7 +157,7 @@ pub(super) async fn end_session(
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EndedReply {
     /// How many.
-    ended: usize,
+    pub(super) ended: usize,
 }
 
 /// Ends all my sign-ins but this one.

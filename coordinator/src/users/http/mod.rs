@@ -71,5 +71,11 @@ pub fn console_routes() -> OpenApiRouter<App> {
 /// Routes of the operator door.
 #[must_use]
 pub fn operator_routes() -> OpenApiRouter<App> {
-    shared().routes(routes!(admin::list, admin::create)).routes(routes!(admin::show))
+    shared()
+        .routes(routes!(admin::list, admin::create))
+        .routes(routes!(admin::show, admin::update))
+        .routes(routes!(admin::disable))
+        .routes(routes!(admin::enable))
+        .routes(routes!(admin::sessions))
+        .routes(routes!(admin::end_sessions))
 }
