@@ -187,6 +187,21 @@ impl Api {
         Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text })
     }
 
+    /// GET of an answer that does not end by itself.
+    ///
+    /// # Panics
+    /// If there is no answer at all.
+    pub async fn stream(&self, path: &str, last_event_id: Option<&str>) -> reqwest::Response {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer);
+        }
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], None).await

@@ -23,6 +23,18 @@ pub enum Operations {
     Cancel(Operation),
     /// Try it again after a failure.
     Retry(Operation),
+    /// Staff: end one that stands still, as it would end at its deadline.
+    GiveUp(GiveUp),
+}
+
+/// Which one, and why.
+#[derive(Debug, Args)]
+pub struct GiveUp {
+    /// Id.
+    operation: String,
+    /// For the audit trail.
+    #[arg(long)]
+    reason: String,
 }
 
 /// How many.
@@ -55,8 +67,9 @@ pub(super) async fn run(context: &Context, command: Operations) -> Result<()> {
             }
             progress::outcome(&ended)
         }
-        Operations::Cancel(args) => act(context, &args.operation, "cancel").await,
-        Operations::Retry(args) => act(context, &args.operation, "retry").await,
+        Operations::Cancel(args) => act(context, &args.operation, "cancel", &json!({})).await,
+        Operations::Retry(args) => act(context, &args.operation, "retry", &json!({})).await,
+        Operations::GiveUp(args) => act(context, &args.operation, "give-up", &json!({"reason": args.reason})).await,
     }
 }
 
@@ -99,6 +112,17 @@ fn subject(item: &Value) -> String {
     if item["subject"].is_object() { text(item, "subject.id") } else { text(item, "subject") }
 }
 
+/// Since when it stands still, and who must act.
+fn stalled(document: &Value) -> String {
+    match document["stalled_since"].is_string() {
+        true => {
+            let (owner, id) = (text(document, "stalled_owner.kind"), text(document, "stalled_owner.id"));
+            format!("since {}, waiting for {owner} {id}", time(document, "stalled_since"))
+        }
+        false => "-".to_owned(),
+    }
+}
+
 fn show(context: &Context, document: &Value) -> Result<()> {
     if context.json {
         return output::json(document);
@@ -110,6 +134,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         ("subject", subject(document)),
         ("created", time(document, "created_at")),
         ("ended", time(document, "ended_at")),
+        ("stalled", stalled(document)),
     ])?;
     if let Err(Error::Failed(reason)) = progress::outcome(document)
         && progress::ended(document)
@@ -136,10 +161,17 @@ fn show(context: &Context, document: &Value) -> Result<()> {
     output::table(&["step", "state", "started", "ended", "detail"], rows, "")
 }
 
-async fn act(context: &Context, wanted: &str, verb: &str) -> Result<()> {
-    let (mut client, document) = find(context, wanted).await?;
+async fn act(context: &Context, wanted: &str, verb: &str, body: &Value) -> Result<()> {
+    let (mut client, document) = match verb {
+        "give-up" => {
+            let mut staff = context.staff()?;
+            let document = staff.get(&format!("/api/v1/operations/{wanted}")).await?;
+            (staff, document)
+        }
+        _ => find(context, wanted).await?,
+    };
     let path = format!("/api/v1/operations/{}/{verb}", text(&document, "id"));
-    let answer = client.post(&path, &json!({})).await?;
+    let answer = client.post(&path, body).await?;
     if context.json {
         return output::json(&answer);
     }

@@ -9,7 +9,7 @@ use crate::base::http::{Problem, StatusCode, answer_in};
 use crate::base::store::Tx;
 use crate::cx::Cx;
 use crate::operations::{self, Accepted, Kind, NewOperation, NewTask, Operation, Outcome};
-use muster_protocol::ids::NodeId;
+use muster_protocol::ids::{NodeId, OperationId};
 use std::pin::Pin;
 
 /// The kind of operation.
@@ -32,7 +32,7 @@ type Retried = Pin<Box<dyn Future<Output = Result<serde_json::Value, Problem>> +
 fn retry(app: App, cx: Cx, operation: Operation) -> Retried {
     Box::pin(async move {
         let node = operation.subject_id.parse().map_err(|_| Problem::not_found("node"))?;
-        serde_json::to_value(probe(&app, &cx, node).await?).map_err(Problem::internal)
+        serde_json::to_value(again(&app, &cx, node, Some(operation.id)).await?).map_err(Problem::internal)
     })
 }
 
@@ -41,6 +41,10 @@ fn retry(app: App, cx: Cx, operation: Operation) -> Retried {
 /// # Errors
 /// 404, 409 `invalid_state` for a node that is not in service, 409 `running` while another probe runs.
 pub async fn probe(app: &App, cx: &Cx, node: NodeId) -> Result<Accepted, Problem> {
+    again(app, cx, node, None).await
+}
+
+async fn again(app: &App, cx: &Cx, node: NodeId, retry_of: Option<OperationId>) -> Result<Accepted, Problem> {
     authz::require(cx, Verb::NodesProbe, Scope::Platform)?;
     let context = cx.clone();
     let accepted = app
@@ -54,7 +58,7 @@ pub async fn probe(app: &App, cx: &Cx, node: NodeId) -> Result<Accepted, Problem
             if open.iter().any(|operation| operation.kind == KIND.name) {
                 return Err(Problem::conflict("running", "A probe of this node is running."));
             }
-            let accepted = Accepted { operation_id: start_in(tx, &context, node)? };
+            let accepted = Accepted { operation_id: start_in(tx, &context, node, retry_of)? };
             answer_in(tx, &context, StatusCode::ACCEPTED, &accepted)?;
             let event = Event::new(Verb::NodesProbe.as_str(), node).after(&accepted);
             audit::record(tx, &context, event, accepted)
@@ -64,7 +68,7 @@ pub async fn probe(app: &App, cx: &Cx, node: NodeId) -> Result<Accepted, Problem
     Ok(accepted)
 }
 
-fn start_in(tx: &mut Tx, cx: &Cx, node: NodeId) -> Result<muster_protocol::ids::OperationId, Problem> {
+fn start_in(tx: &mut Tx, cx: &Cx, node: NodeId, retry_of: Option<OperationId>) -> Result<OperationId, Problem> {
     let operation_id = operations::start_in(
         tx,
         cx,
@@ -76,7 +80,7 @@ fn start_in(tx: &mut Tx, cx: &Cx, node: NodeId) -> Result<muster_protocol::ids::
             project_id: None,
             steps: &[STEP],
             context: serde_json::json!({}),
-            retry_of: None,
+            retry_of,
             deadline_ms: None,
         },
     )?;

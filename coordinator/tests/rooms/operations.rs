@@ -1,5 +1,6 @@
 //! Operations through the doors: timelines, live and paged; what stands still; who may see them; their pages.
 
+use crate::agent::Link;
 use crate::fleet::{Operator, eventually};
 use crate::stream::{Stream, text};
 use crate::world::{World, get, with_world};
@@ -11,9 +12,12 @@ use serde_json::{Value, json};
 
 const OPERATIONS: &str = "/api/v1/operations";
 
-/// A probe that nobody works on; its node and its id.
-async fn probe(operator: &Operator<'_>, world: &World) -> (String, String) {
-    let node = operator.issued().await.1.node_id;
+/// A probe that nobody works on; its node, its id, and the link that keeps the node there.
+async fn probe(operator: &Operator<'_>, world: &World) -> (String, String, Link) {
+    let (machine, issued) = operator.issued().await;
+    // A first link puts the node in service.
+    let link = machine.link(&issued, 1).await;
+    let node = issued.node_id;
     let (cx, subject) = (person(world).await, node.clone());
     let id = world.app.store.ingest(move |tx| {
         let new = NewOperation {
@@ -31,7 +35,7 @@ async fn probe(operator: &Operator<'_>, world: &World) -> (String, String) {
         operations::step_in(tx, &cx, id, "probe", StepState::Active, "")?;
         Ok(id)
     });
-    (node, id.await.unwrap().to_string())
+    (node, id.await.unwrap().to_string(), link)
 }
 
 /// The context of the first operator.
@@ -52,7 +56,7 @@ fn seqs(page: &Value) -> Vec<i64> {
 fn a_timeline_is_paged_from_the_newest_while_it_grows() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
-        let (_, id) = probe(&operator, world).await;
+        let (_, id, _link) = probe(&operator, world).await;
         let note = async |n: i32| {
             let (cx, id) = (world.app.system("test"), id.parse().unwrap());
             let note = format!("note {n}");
@@ -85,7 +89,7 @@ fn a_live_timeline_goes_on_without_gap_and_ends_with_its_operation() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
         let bearer = world.operator_bearer().await;
-        let (_, id) = probe(&operator, world).await;
+        let (_, id, _link) = probe(&operator, world).await;
         let path = format!("{OPERATIONS}/{id}/stream");
         let mut stream = Stream::at(&world.operator, &bearer, &path, None).await;
         let first = stream.next().await.expect("a line");
@@ -112,7 +116,7 @@ fn what_stands_still_is_flagged_with_its_owner_and_can_be_given_up() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
         let bearer = world.operator_bearer().await;
-        let (node, id) = probe(&operator, world).await;
+        let (node, id, _link) = probe(&operator, world).await;
         let path = format!("{OPERATIONS}/{id}");
         let now = operator.get(&path).await.ok();
         assert_eq!((&now["stalled_since"], &now["attempt"]), (&Value::Null, &json!(1)), "{now:#}");
@@ -143,6 +147,14 @@ fn what_stands_still_is_flagged_with_its_owner_and_can_be_given_up() {
         assert_eq!((&done["stalled_since"], &done["retryable"]), (&Value::Null, &json!(true)));
         let audit = format!("/api/v1/admin/audit-logs?target={id}&action=operations.give_up");
         assert_eq!(operator.get(&audit).await.ok()["items"][0]["reason"], "the agent is stuck");
+        // Trying again begins another one, which names the first and is told where to follow.
+        let again = operator.post(&format!("{path}/retry"), &json!({})).await;
+        assert_eq!(again.status, 202, "{}", again.text);
+        let next = again.headers["location"].clone();
+        let next = operator.get(&next).await.ok();
+        assert_eq!((&next["retry_of"], &next["attempt"]), (&json!(id), &json!(2)), "{next:#}");
+        let links = operator.get(&format!("{path}/related")).await.ok();
+        assert!(links["items"].as_array().unwrap().iter().any(|link| link["kind"] == "retried_by"), "{links:#}");
     });
 }
 
@@ -150,7 +162,7 @@ fn what_stands_still_is_flagged_with_its_owner_and_can_be_given_up() {
 fn lists_are_narrowed_and_counted() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
-        let (node, id) = probe(&operator, world).await;
+        let (node, id, _link) = probe(&operator, world).await;
         let count = async |query: &str| {
             let page = operator.get(&format!("{OPERATIONS}?{query}")).await.ok();
             (page["items"].as_array().unwrap().len(), page["total"].as_i64().unwrap())
@@ -176,7 +188,7 @@ fn lists_are_narrowed_and_counted() {
 fn links_are_those_that_the_viewer_may_follow() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
-        let (node, id) = probe(&operator, world).await;
+        let (node, id, _link) = probe(&operator, world).await;
         let links = operator.get(&format!("{OPERATIONS}/{id}/related")).await.ok();
         let hrefs: Vec<_> = links["items"].as_array().unwrap().iter().map(|link| text(&link["href"])).collect();
         assert_eq!(hrefs[..2], ["/admin/operations", &format!("/nodes/{node}")]);
@@ -206,7 +218,7 @@ async fn page(world: &World, console: bool, path: &str, headers: &[(&str, &str)]
 fn pages_of_runs_answer_true_statuses_at_both_doors() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
-        let (_, id) = probe(&operator, world).await;
+        let (_, id, _link) = probe(&operator, world).await;
         let (root, ada) = (world.operator_bearer().await, world.bearer_of("ada").await);
         let unknown = format!("op_{}", "0".repeat(26));
         for (console, bearer) in [(true, &ada), (false, &root)] {

@@ -5,7 +5,7 @@
 //! other request: 422 `idempotency_key_reused`. First one still running: 409 `idempotency_in_progress`.
 //! Failures keep nothing: the same key may be tried again.
 
-use super::{Json, Problem, extract};
+use super::{Problem, extract};
 use crate::app::App;
 use crate::base::limits;
 use crate::base::store::Tx;
@@ -14,8 +14,8 @@ use crate::cx::Cx;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,7 +137,22 @@ where
         let _ = done.send(result);
     });
     let (status, reply) = answer.await.map_err(|_| Problem::internal("a keyed request ended without an answer"))??;
-    Ok((status, Json(reply)).into_response())
+    answered(status, serde_json::to_string(&reply).map_err(Problem::internal)?)
+}
+
+/// The answer as JSON, with where to follow what it began.
+fn answered(status: StatusCode, answer: String) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Began {
+        operation_id: String,
+    }
+    let began = serde_json::from_str::<Began>(&answer).ok().filter(|_| status == StatusCode::ACCEPTED);
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response();
+    if let Some(began) = began {
+        let place = format!("/api/v1/operations/{}", began.operation_id);
+        response.headers_mut().insert(header::LOCATION, place.parse().map_err(Problem::internal)?);
+    }
+    Ok(response)
 }
 
 /// Keeps the answer of a keyed request in the transaction of its effect. Does nothing for other requests. It lies
@@ -167,9 +182,7 @@ fn replay(request: &KeyedRequest, kept: Kept) -> Result<Response, Problem> {
         ));
     }
     let status = StatusCode::from_u16(kept.status).map_err(Problem::internal)?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/json".parse().map_err(Problem::internal)?),
-        (REPLAYED.clone(), HeaderValue::from_static("true")),
-    ];
-    Ok((status, headers, kept.answer).into_response())
+    let mut response = answered(status, kept.answer)?;
+    response.headers_mut().insert(REPLAYED.clone(), HeaderValue::from_static("true"));
+    Ok(response)
 }
