@@ -6,6 +6,8 @@
 
 mod api;
 mod cli;
+mod coordinator;
+mod database;
 pub mod flow;
 mod gpu;
 mod terminal;
@@ -15,6 +17,7 @@ mod world;
 pub use api::fresh_key;
 pub use api::{Answer, Api};
 pub use cli::{Cli, Output};
+pub use database::Database;
 pub use gpu::simgpu;
 pub use terminal::{Message, Terminal};
 pub use wait::{eventually, eventually_within};

@@ -188,6 +188,7 @@ fn new_row(
         failure_correlation: None,
         receipt: None,
         log_complete: false,
+        proof_wanted: false,
         created_ms: cx.now_ms,
         active_ms: None,
         release_ms: None,

@@ -5,7 +5,7 @@
 
 mod store;
 
-pub(super) use store::open;
+pub(super) use store::{open, outdate};
 
 use super::Operation;
 use super::kinds::Kinds;
