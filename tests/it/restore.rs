@@ -163,7 +163,7 @@ async fn a_restore_revives_nothing_and_ends_nothing() {
     let _ = release(&user, &operator, &again).await;
     // Nobody approved the node that was revoked.
     let held = node(&operator, &second).await;
-    assert_eq!((&held["state"], &held["presence"]), (&json!("pending_approval"), &json!("offline")), "{held:#}");
+    assert!(held["state"] == "pending_approval" && held["presence"] != "online", "{held:#}");
 }
 
 #[tokio::test]

@@ -69,8 +69,10 @@ pub fn backup(data_dir: &Path, url: Option<&str>, to: &Path) -> anyhow::Result<S
     walked.map_err(|problem| anyhow::anyhow!(problem.log_text()))?;
     // The keys come last and are small: what a node was issued until the snapshot, they signed.
     let keys = fleet::keys(data_dir);
-    for entry in fs::read_dir(&keys).with_context(|| format!("cannot read {}", keys.display()))? {
-        let path = entry?.path();
+    let entries = fs::read_dir(&keys).with_context(|| format!("cannot read {}", keys.display()))?;
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    for path in paths {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         if path.is_file() && !name.starts_with('.') {
             let private = fs::metadata(&path)?.permissions().mode() & 0o077 == 0;

@@ -69,7 +69,7 @@ fn parameters_are_bound_by_their_number() {
     let place = Place::new();
     let store = place.open();
     let found = store.read_blocking(|tx| {
-        tx.one("SELECT $2 || $1 || $2, $3 IS NULL", &values!["a", "b", Option::<i64>::None], |row| {
+        tx.one("SELECT $2 || $1 || $2, CAST($3 AS TEXT) IS NULL", &values!["a", "b", Option::<i64>::None], |row| {
             Ok((row.get::<String>(0)?, row.get::<bool>(1)?))
         })
     });
