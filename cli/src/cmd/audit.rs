@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, command: Audit) -> Result<()> {
                 vec![
                     time(event, "at"),
                     text(event, "action"),
-                    text(event, "target.id"),
+                    text(event, "target"),
                     actor(event),
                     text(event, "outcome"),
                     text(event, "correlation_id"),
