@@ -149,11 +149,11 @@ const ROOM_LOOK: u32 = 1_000;
 /// The writer's loop: one transaction a batch, one savepoint a closure, answers after the commit.
 pub(super) fn write_loop(mut tx: Tx, queue: &Arc<Queue<BoxedJob>>) {
     for number in 0_u32.. {
-        if number.is_multiple_of(ROOM_LOOK) {
-            let Engine::Sqlite(connection) = &tx.engine;
-            if let Err(error) = room::make(connection, number == 0) {
-                tracing::warn!(%error, "no room could be set aside for a full disk");
-            }
+        if number.is_multiple_of(ROOM_LOOK)
+            && let Engine::Sqlite(connection) = &tx.engine
+            && let Err(error) = room::make(connection, number == 0)
+        {
+            tracing::warn!(%error, "no room could be set aside for a full disk");
         }
         let batch = queue.take(limits::STORE_BATCH);
         if batch.is_empty() {
