@@ -3,6 +3,7 @@
 use crate::base::log;
 use anyhow::{Context, bail};
 use clap::Args;
+use muster_protocol::ids::NodeId;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use std::path::{Path, PathBuf};
 /// The whole configuration, all layers applied.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Database, CA and keys.
+    /// CA, keys, and the database unless it is elsewhere.
     pub data_dir: PathBuf,
+    /// Address of a PostgreSQL database; the SQLite file of the data directory when not set.
+    pub database: Option<String>,
     /// The door for users.
     pub console: DoorConfig,
     /// The door for staff.
@@ -63,6 +66,59 @@ pub enum DoorTls {
     },
 }
 
+/// Where a coordinator is.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Folder of the database, the CA and the keys
+    #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// PostgreSQL instead of a SQLite file in DIR: postgres://user@host:5432/muster
+    #[arg(long, env = "MUSTER_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+    /// The file to write; it must not exist yet
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+/// Flags of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+    /// The file to read
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
+    /// No node was revoked or removed since the backup but those of --revoked: let all others in as they were
+    #[arg(long)]
+    pub trust_nodes: bool,
+    /// A node that was revoked or removed since the backup; once for each
+    #[arg(long, value_name = "NODE", requires = "trust_nodes")]
+    pub revoked: Vec<NodeId>,
+}
+
+/// Flags of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+    /// Sign-in name of the first operator
+    #[arg(long, value_name = "NAME")]
+    pub operator_username: String,
+    /// Read the first operator's password from standard input (one line)
+    #[arg(long, required = true)]
+    pub operator_password_stdin: bool,
+}
+
 /// Flags of `serve`. Each may also stand in the TOML file under the same name with underscores.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -74,6 +130,10 @@ pub struct ServeArgs {
     /// Folder of the database, the CA and the keys; made by `init`
     #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// PostgreSQL instead of the SQLite file of --data-dir: postgres://user@host:5432/muster. An address with a
+    /// password is better kept out of the process list: in the variable or the file
+    #[arg(long, env = "MUSTER_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
     /// Console door (users): TCP address [default: 127.0.0.1:8080]
     #[arg(long, env = "MUSTER_CONSOLE", value_name = "ADDR")]
     pub console: Option<SocketAddr>,
@@ -153,6 +213,7 @@ impl ServeArgs {
         };
         Ok(Config {
             data_dir,
+            database: merged.database.filter(|url| !url.is_empty()),
             console: door("console", merged.console, 8080, merged.console_url)?,
             operator: door("operator", merged.operator, 8081, merged.operator_url)?,
             tls_names: merged.tls_names.unwrap_or_default(),
@@ -177,6 +238,7 @@ impl ServeArgs {
         Self {
             config: self.config,
             data_dir: self.data_dir.or(lower.data_dir),
+            database: self.database.or(lower.database),
             console: self.console.or(lower.console),
             operator: self.operator.or(lower.operator),
             quic: self.quic.or(lower.quic),

@@ -2,18 +2,96 @@
 //! every generation of a desired document.
 
 use crate::base::http::Problem;
-use crate::base::store::{Store, Tx, settings};
+use crate::base::store::{Store, StoreError, Tx, settings};
 use crate::cx::Cx;
 use anyhow::{Context, bail};
 use muster_pki::{Ca, files};
 use muster_protocol::ids::WorkspaceId;
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The database of a data directory.
+/// The database of a coordinator.
+#[derive(Clone)]
+pub enum Database {
+    /// A file of its data directory.
+    Sqlite(PathBuf),
+    /// Elsewhere, by its address.
+    Postgres(String),
+}
+
+impl fmt::Debug for Database {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres"),
+        }
+    }
+}
+
+impl Database {
+    /// The database that a data directory is to have: a file, or the one at an address.
+    ///
+    /// # Errors
+    /// The directory has one already.
+    pub fn vacant(data_dir: &Path, url: Option<&str>) -> anyhow::Result<Self> {
+        for taken in [file(data_dir), marker(data_dir)] {
+            if taken.try_exists().unwrap_or(true) {
+                bail!("{} exists already: a data directory is never overwritten", taken.display());
+            }
+        }
+        Ok(match url {
+            Some(url) => Self::Postgres(url.to_owned()),
+            None => Self::Sqlite(file(data_dir)),
+        })
+    }
+
+    /// The database that an initialised data directory has.
+    ///
+    /// # Errors
+    /// It has none, or one of the other engine.
+    pub fn of(data_dir: &Path, url: Option<&str>) -> anyhow::Result<Self> {
+        let (own, elsewhere) = (file(data_dir), marker(data_dir));
+        match url {
+            None if own.exists() => Ok(Self::Sqlite(own)),
+            None if elsewhere.exists() => bail!(
+                "the database of {} is in PostgreSQL: give its address with MUSTER_DATABASE or --database",
+                data_dir.display()
+            ),
+            None => bail!("there is no {}: run `muster-coordinator init` first", own.display()),
+            Some(_) if own.exists() => bail!(
+                "{} holds a database of its own: leave --database and MUSTER_DATABASE out, \
+                 or move it to PostgreSQL with `muster-coordinator backup` and `restore`",
+                data_dir.display()
+            ),
+            Some(url) if elsewhere.exists() => Ok(Self::Postgres(url.to_owned())),
+            Some(_) => bail!("there is no {}: run `muster-coordinator init` first", elsewhere.display()),
+        }
+    }
+
+    /// Opens it, and makes it where it does not exist.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn open(&self) -> Result<Store, StoreError> {
+        match self {
+            Self::Sqlite(path) => Store::open(path),
+            Self::Postgres(url) => Store::open_postgres(url),
+        }
+    }
+}
+
+/// The database of a data directory whose database is not elsewhere.
 #[must_use]
-pub fn database(data_dir: &Path) -> PathBuf {
+pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("muster.db")
+}
+
+/// Says that the database of a data directory is elsewhere. It does not say where: an address has a password.
+#[must_use]
+pub fn marker(data_dir: &Path) -> PathBuf {
+    data_dir.join("postgres")
 }
 
 /// The folder of the CA and the endpoint keys of a data directory.
@@ -25,10 +103,6 @@ pub fn keys(data_dir: &Path) -> PathBuf {
 /// Holds a data directory for one process: two would undo each other's work. Freed when the process ends,
 /// however it ends.
 pub fn lock(data_dir: &Path) -> anyhow::Result<File> {
-    let database = database(data_dir);
-    if !database.exists() {
-        bail!("there is no {}: run `muster-coordinator init` first", database.display());
-    }
     let path = data_dir.join("lock");
     let file = File::options().create(true).append(true).open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;

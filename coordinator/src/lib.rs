@@ -5,6 +5,7 @@
 //! earlier ones: audit, tenants, projects, users, access, …
 
 pub mod app;
+pub mod backup;
 pub mod base;
 pub mod config;
 pub mod cx;

@@ -2,11 +2,11 @@
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use muster_coordinator::backup::{self, Nodes};
 use muster_coordinator::base::log;
-use muster_coordinator::config::ServeArgs;
+use muster_coordinator::config::{BackupArgs, InitArgs, RestoreArgs, ServeArgs};
 use muster_coordinator::{init, serve};
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The coordinator of a Muster GPU cloud: the one server that nodes, users and operators talk to.
@@ -30,25 +30,23 @@ enum Command {
     /// Settings come from flags, then MUSTER_* variables, then the TOML file of --config, then defaults.
     /// Doors speak plain HTTP on loopback only; on any other address give --tls (built-in CA) or own files.
     Serve(Box<ServeArgs>),
-}
-
-#[derive(Debug, clap::Args)]
-struct InitArgs {
-    /// Folder to make; its database must not exist yet
-    #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
-    data_dir: PathBuf,
-    /// Sign-in name of the first operator
-    #[arg(long, value_name = "NAME")]
-    operator_username: String,
-    /// Read the first operator's password from standard input (one line)
-    #[arg(long, required = true)]
-    operator_password_stdin: bool,
+    /// Write the database, the CA and the keys into one file, while the coordinator goes on
+    ///
+    /// The file is as secret as the key of the CA that is in it; it is made for its owner alone (mode 0600).
+    Backup(BackupArgs),
+    /// Make a data directory from a backup, on either engine. Never overwrites one
+    ///
+    /// A backup does not know which nodes were revoked since. So every node waits until an operator approves it
+    /// again; what runs on it runs on. With --trust-nodes all are let in but those named with --revoked.
+    Restore(RestoreArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Init(args) => run_init(&args),
         Command::Serve(args) => run_serve(*args),
+        Command::Backup(args) => run_backup(&args),
+        Command::Restore(args) => run_restore(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,9 +61,29 @@ fn run_init(args: &InitArgs) -> anyhow::Result<()> {
     let mut text = String::new();
     std::io::stdin().take(64 * 1024).read_to_string(&mut text).context("cannot read the password")?;
     let password = text.lines().next().unwrap_or_default();
-    let fleet = init::init(&args.data_dir, &args.operator_username, password)?;
-    eprintln!("fleet {fleet} is ready in {}", args.data_dir.display());
-    eprintln!("next: muster-coordinator serve --data-dir {}", args.data_dir.display());
+    let fleet = init::init(&args.place.data_dir, args.place.database.as_deref(), &args.operator_username, password)?;
+    eprintln!("fleet {fleet} is ready in {}", args.place.data_dir.display());
+    eprintln!("next: muster-coordinator serve --data-dir {}", args.place.data_dir.display());
+    Ok(())
+}
+
+fn run_backup(args: &BackupArgs) -> anyhow::Result<()> {
+    let made = backup::backup(&args.place.data_dir, args.place.database.as_deref(), &args.to)?;
+    eprintln!("fleet {}: {} rows and the keys are in {}", made.fleet_id, made.rows, args.to.display());
+    eprintln!("it holds the key of the CA: keep it as you keep that");
+    Ok(())
+}
+
+fn run_restore(args: RestoreArgs) -> anyhow::Result<()> {
+    let nodes = if args.trust_nodes { Nodes::Trust { revoked: args.revoked } } else { Nodes::Hold };
+    let hold = matches!(nodes, Nodes::Hold);
+    let place = &args.place;
+    let made = backup::restore(&place.data_dir, place.database.as_deref(), &args.from, &nodes)?;
+    eprintln!("fleet {}: {} rows are back in {}", made.fleet_id, made.rows, place.data_dir.display());
+    eprintln!("next: muster-coordinator serve --data-dir {}", place.data_dir.display());
+    if hold {
+        eprintln!("then: muster nodes list, and muster nodes approve for each that was not revoked since the backup");
+    }
     Ok(())
 }
 

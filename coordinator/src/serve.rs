@@ -34,8 +34,9 @@ pub struct Addresses {
 /// Runs a coordinator until SIGTERM or SIGINT. Fails when a critical part of it ended by itself.
 pub fn serve(config: Config) -> anyhow::Result<()> {
     memory::give_large_blocks_back();
+    let database = fleet::Database::of(&config.data_dir, config.database.as_deref())?;
     let _alone = fleet::lock(&config.data_dir)?;
-    let app = App::build(config, Clock::System, Rng::from_system())?;
+    let app = App::build(config, database.open()?, Clock::System, Rng::from_system())?;
     let edge = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = edge.block_on(async {
         let mut term = signal(SignalKind::terminate())?;

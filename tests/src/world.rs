@@ -1,6 +1,6 @@
 //! A whole Muster: one `muster demo` in its own folder, stopped and removed with the value.
 
-use crate::{Api, wait::eventually_within};
+use crate::{Api, Database, wait::eventually_within};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -47,6 +47,7 @@ pub struct World {
     demo: Child,
     dir: tempfile::TempDir,
     user: Option<&'static str>,
+    database: Option<Database>,
 }
 
 /// What the ready file says.
@@ -147,8 +148,9 @@ impl World {
             let user = nix::unistd::User::from_name(user).expect("passwd").expect("the user exists");
             nix::unistd::chown(dir.path(), Some(user.uid), Some(user.gid)).expect("root may");
         }
-        let demo = spawn(dir.path(), &options);
-        let mut world = Self { demo, dir, user: options.user };
+        let database = Database::fresh();
+        let demo = spawn(dir.path(), database.as_ref(), &options);
+        let mut world = Self { demo, dir, user: options.user, database };
         world.wait_ready().await;
         world
     }
@@ -173,6 +175,12 @@ impl World {
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Its database, where that is in PostgreSQL.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
     }
 
     /// The ready file as it is now.
@@ -260,7 +268,7 @@ impl World {
     /// Starts the demo again on the same data.
     pub async fn start_again(&mut self, options: &WorldOptions) {
         let _ = fs::remove_file(self.ready_path());
-        self.demo = spawn(self.dir.path(), options);
+        self.demo = spawn(self.dir.path(), self.database.as_ref(), options);
         self.wait_ready().await;
     }
 
@@ -327,7 +335,7 @@ pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
     let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
 }
 
-fn spawn(dir: &Path, options: &WorldOptions) -> Child {
+fn spawn(dir: &Path, database: Option<&Database>, options: &WorldOptions) -> Child {
     let log = fs::File::create(dir.join("demo.log")).expect("a log");
     let mut command = program("muster", dir, options.user);
     command.arg("demo").arg("--dir").arg(dir.join("demo")).arg("--ready-file").arg(dir.join("ready.json"));
@@ -340,6 +348,7 @@ fn spawn(dir: &Path, options: &WorldOptions) -> Child {
     if let Some(isolation) = options.isolation {
         command.args(["--isolation", isolation]);
     }
+    command.envs(database.map(|database| ("MUSTER_DATABASE", database.url())));
     command.envs(options.env.iter().cloned()).env("NO_COLOR", "1");
     let out = log.try_clone().expect("a log");
     // A test that is killed takes its world along.

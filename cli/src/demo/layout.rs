@@ -93,7 +93,7 @@ impl Layout {
     }
 
     pub(super) fn coordinator_exists(&self) -> bool {
-        self.data_dir().exists()
+        ["muster.db", "postgres"].iter().any(|name| self.data_dir().join(name).exists())
     }
 
     pub(super) fn ca_file(&self) -> PathBuf {

@@ -40,6 +40,9 @@ pub struct DemoArgs {
     /// Where agents connect to (UDP); port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:7443")]
     quic: SocketAddr,
+    /// PostgreSQL for the coordinator instead of its SQLite file: an empty database (postgres://user@host/name).
+    #[arg(long, env = "MUSTER_DATABASE", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
     /// HTTPS doors with a certificate of the built-in CA.
     #[arg(long)]
     tls: bool,
@@ -148,13 +151,19 @@ async fn up_and_watch(args: &DemoArgs, layout: &Layout, children: &mut Children)
 }
 
 fn start_coordinator(args: &DemoArgs, layout: &Layout, children: &mut Children) -> Result<()> {
+    let coordinator = || {
+        let mut command = layout.command("muster-coordinator");
+        // Not an argument: everybody on the machine may read those.
+        command.envs(args.database.iter().map(|url| ("MUSTER_DATABASE", url)));
+        command
+    };
     if !layout.coordinator_exists() {
-        let mut init = layout.command("muster-coordinator");
+        let mut init = coordinator();
         init.arg("init").arg("--data-dir").arg(layout.data_dir());
         init.args(["--operator-username", &layout.operator.username, "--operator-password-stdin"]);
         children::run_with_input(init, layout.operator.password.as_bytes()).context("muster-coordinator init")?;
     }
-    let mut serve = layout.command("muster-coordinator");
+    let mut serve = coordinator();
     serve.arg("serve").arg("--data-dir").arg(layout.data_dir());
     serve.args(["--console", &layout.console.to_string(), "--operator", &layout.operator_addr.to_string()]);
     serve.args(["--quic", &layout.quic.to_string()]);

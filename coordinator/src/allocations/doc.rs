@@ -41,6 +41,8 @@ pub fn desired_in(tx: &mut Tx, node: NodeId) -> Result<(Vec<Cell>, Vec<Tombstone
     let (mut cells, mut tombstones) = (Vec::new(), Vec::new());
     for row in store::on_node(tx, node)? {
         match row.lease.wish {
+            // What a backup says of a cell is old: the cell is not asked for until its node has shown it.
+            Wish::Wanted if row.proof_wanted => {}
             Wish::Wanted => {
                 let slots = store::slots_of(tx, row.id)?;
                 cells.push(cell(row, slots));

@@ -189,6 +189,7 @@ fn new_row(
         failure_correlation: None,
         receipt: None,
         log_complete: false,
+        proof_wanted: false,
         created_ms: cx.now_ms,
         active_ms: None,
         degraded_ms: None,

@@ -5,6 +5,7 @@ use super::cells;
 use super::effects::{apply_in, receipt_in, wake};
 use super::model::{CELL_ENDED, Event, Failure, NODE_LOST, Wish};
 use super::progress;
+use super::proof;
 use super::release::adopt_in;
 use super::store::{self, Allocation, Said};
 use crate::app::App;
@@ -17,8 +18,8 @@ use muster_protocol::facts::{CellLog, Usage};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE, CELLS_PER_NODE};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Longest words of an agent, characters.
@@ -35,6 +36,7 @@ const CELL_FAILED: &str = "cell_failed";
 pub struct Heard {
     cells: Mutex<HashMap<AllocationId, CellReport>>,
     nodes: Mutex<HashMap<NodeId, Vec<CellReport>>>,
+    asked: Mutex<HashSet<NodeId>>,
 }
 
 impl Heard {
@@ -65,6 +67,16 @@ impl Heard {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned().unwrap_or_default()
     }
 
+    /// Whether the node has yet to be asked for what a restored row remembers.
+    pub(super) fn is_first(&self, node: NodeId) -> bool {
+        !self.asked.lock().unwrap_or_else(PoisonError::into_inner).contains(&node)
+    }
+
+    /// The node was asked.
+    pub(super) fn asked(&self, node: NodeId) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+    }
+
     /// The next report of this allocation counts, whatever it says.
     pub(super) fn forget(&self, id: AllocationId) {
         if let Entry::Occupied(entry) = self.lock().entry(id) {
@@ -79,6 +91,7 @@ impl Heard {
 /// Only what the store says; then the same report is to be given again.
 pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Problem> {
     app.heard.whole(node, &report.cells);
+    proof::missing(app, node, &report).await?;
     let cells: Vec<(AllocationId, CellReport)> = report
         .cells
         .into_iter()
@@ -102,6 +115,9 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
                     return Ok(true);
                 }
             }
+            if seen.iter().any(|(_, cell)| cell.unclaimed) && proof::is_open_in(tx, node)? {
+                return Ok(true);
+            }
             let strays = store::strays(tx, node)?;
             Ok(strays.iter().any(|stray| seen.iter().any(|(id, _)| *id == stray.allocation_id)))
         })
@@ -116,6 +132,8 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
                         take_in(tx, &cx, &mut row, cell)?;
                     } else if let Some(receipt) = receipt_of(cell) {
                         cells::receipt_in(tx, &cx, node, *id, &receipt)?;
+                    } else if cell.unclaimed {
+                        proof::keep_work_away_in(tx, &cx, node, *id)?;
                     }
                 }
                 Ok(audit::unchanged(()))
@@ -139,7 +157,8 @@ fn mine_in(tx: &mut Tx, node: NodeId, id: AllocationId, cell: &CellReport) -> Re
 }
 
 fn is_news(row: &Allocation, cell: &CellReport) -> bool {
-    !cell.receipt_json.is_empty()
+    row.proof_wanted
+        || !cell.receipt_json.is_empty()
         || said(row, cell) != row.said
         || events(row, cell).iter().any(|event| row.lease.apply(event).is_ok_and(|next| next != row.lease))
 }
@@ -202,6 +221,7 @@ fn events(row: &Allocation, cell: &CellReport) -> Vec<Event> {
 }
 
 fn take_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation, cell: &CellReport) -> Result<(), Problem> {
+    proof::shown_in(tx, cx, row)?;
     let said = said(row, cell);
     let mut told = false;
     if said != row.said {

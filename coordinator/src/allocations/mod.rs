@@ -27,6 +27,7 @@ mod launch;
 pub mod link;
 mod model;
 mod progress;
+mod proof;
 mod release;
 mod request;
 mod store;
@@ -39,6 +40,7 @@ pub use doc::desired_in;
 pub use kinds::kinds;
 pub use link::Heard;
 pub use model::{Lease, State, Wish};
+pub use proof::restored_in;
 pub use store::Allocation;
 pub use view::AllocationView;
 

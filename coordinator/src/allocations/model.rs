@@ -111,6 +111,8 @@ pub struct Refused(pub State);
 
 /// Code of an allocation whose cell ended although it was wanted.
 pub(super) const CELL_ENDED: &str = "cell_ended";
+/// Code of an allocation that a backup remembered and its node did not.
+pub(super) const NOT_FOUND_AFTER_RESTORE: &str = "not_found_after_restore";
 /// Code of an allocation whose node is gone for good.
 pub(super) const NODE_LOST: &str = "node_lost";
 /// Code of an allocation that did not come up in time.

@@ -35,6 +35,8 @@ CREATE TABLE allocations(
   receipt TEXT,
   log_bytes {{I64}} NOT NULL,
   log_complete {{I64}} NOT NULL,
+  -- After a restore: its node has yet to say whether its cell is there.
+  proof_wanted {{I64}} NOT NULL,
   created_ms {{I64}} NOT NULL,
   active_ms {{I64}},
   -- Since when its node is lost, while it is degraded.

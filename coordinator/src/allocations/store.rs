@@ -90,6 +90,8 @@ pub struct Allocation {
     pub receipt: Option<String>,
     /// The whole log is stored.
     pub log_complete: bool,
+    /// The coordinator was restored from a backup, and the node has yet to say whether the cell is there.
+    pub proof_wanted: bool,
     /// When it was asked for.
     pub created_ms: i64,
     /// When it ran first.
@@ -113,7 +115,7 @@ macro_rules! columns {
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
          ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, receipt, log_complete, \
          created_ms, active_ms, release_ms, ended_ms, degraded_ms, boot_id, \
-         (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id)"
+         (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id), proof_wanted"
     };
 }
 
@@ -167,6 +169,7 @@ fn read(row: &Row) -> Result<Allocation, Problem> {
         degraded_ms: row.get(31)?,
         boot_id: row.get(32)?,
         used_ms: row.get(33)?,
+        proof_wanted: row.get(34)?,
     })
 }
 
@@ -180,8 +183,8 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
-         ssh_host_key, boot_id, log_bytes, log_complete, created_ms) \
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', '', 0, 0, $16)",
+         ssh_host_key, boot_id, log_bytes, log_complete, proof_wanted, created_ms) \
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', '', 0, 0, 0, $16)",
         &values![
             row.id,
             &row.name,
@@ -219,7 +222,8 @@ pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Pro
          ssh_host_key = $8, exit_code = CAST($9 AS BIGINT), failure_code = CAST($10 AS TEXT), \
          failure_detail = CAST($11 AS TEXT), failure_correlation = CAST($12 AS TEXT), receipt = CAST($13 AS TEXT), \
          active_ms = CAST($14 AS BIGINT), release_ms = CAST($15 AS BIGINT), ended_ms = CAST($16 AS BIGINT), \
-         release_operation_id = CAST($17 AS TEXT), degraded_ms = CAST($18 AS BIGINT), boot_id = $19 WHERE id = $1",
+         release_operation_id = CAST($17 AS TEXT), degraded_ms = CAST($18 AS BIGINT), boot_id = $19, \
+         proof_wanted = $20 WHERE id = $1",
         &values![
             row.id,
             row.lease.state.word(),
@@ -240,6 +244,7 @@ pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Pro
             row.release_operation_id,
             row.degraded_ms,
             &row.boot_id,
+            row.proof_wanted,
         ],
     )?;
     Ok(())
@@ -275,6 +280,11 @@ pub(super) fn degraded_before(tx: &mut Tx, at_ms: i64) -> Result<Vec<(Allocation
         &values![at_ms],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
+}
+
+/// Nothing that a restored row says is believed until its node has said it, too.
+pub(super) fn want_proof(tx: &mut Tx) -> Result<u64, Problem> {
+    tx.exec("UPDATE allocations SET proof_wanted = 1 WHERE wish = 'wanted'", &[])
 }
 
 /// Nodes that carry allocations in a state.

@@ -47,7 +47,23 @@ pub const STORE_QUEUE: usize = 4096;
 pub const STORE_BATCH: [usize; 3] = [64, 64, 16];
 /// Threads that read.
 pub const STORE_READERS: usize = 2;
-/// Prepared statements kept by a connection.
+/// Connections that write to PostgreSQL; one a lane at least.
+pub const STORE_WRITERS: u32 = 4;
+/// Connections that read from PostgreSQL.
+pub const STORE_READERS_APART: u32 = 4;
+/// How often a write is tried on PostgreSQL beside other writes.
+pub const STORE_TRIES_BESIDE: u32 = 6;
+/// How often it is tried in all; the later tries have the writers' connections to themselves.
+pub const STORE_TRIES: u32 = 12;
+/// Pause before a second try, longer before later ones.
+pub const STORE_AGAIN: Duration = Duration::from_millis(1);
+/// How long connecting to PostgreSQL may take.
+pub const STORE_CONNECT: Duration = Duration::from_secs(5);
+/// How long a starting coordinator waits for the connections of the last one to end.
+pub const STORE_TAKEOVER: Duration = Duration::from_secs(30);
+/// Pause between two looks.
+pub const STORE_PAUSE: Duration = Duration::from_millis(50);
+/// Prepared statements kept by a SQLite connection.
 pub const STORE_STATEMENTS: usize = 256;
 
 /// Jobs waiting for the cpu pool.
@@ -161,6 +177,7 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MOST);
 const _: () = assert!(STORE_BATCH[0] <= STORE_QUEUE && STORE_BATCH[1] <= STORE_QUEUE && STORE_BATCH[2] <= STORE_QUEUE);
+const _: () = assert!(STORE_WRITERS >= 3 && STORE_TRIES_BESIDE < STORE_TRIES);
 const _: () = assert!(SSH_KEY_BYTES < BODY_BYTES && PASSWORD_BYTES < BODY_BYTES);
 const _: () = assert!(STREAMS * 2 <= DOOR_CONNECTIONS && STREAMS_OF_USER < STREAMS && FEED_BATCH < FEED_CHANGES);
 const _: () = assert!(DOOR_HANDSHAKES < DOOR_CONNECTIONS);

@@ -152,3 +152,8 @@ pub(super) fn revoked_certificates_in(tx: &mut Tx, now_ms: i64) -> Result<Vec<Ce
         |row| row.get(0),
     )
 }
+
+/// Revokes every token; for a restore, which cannot know what became of them since.
+pub(super) fn revoke_all_tokens_in(tx: &mut Tx, now_ms: i64) -> Result<u64, Problem> {
+    tx.exec("UPDATE bootstrap_tokens SET revoked_ms = $1 WHERE revoked_ms IS NULL", &values![now_ms])
+}

@@ -232,14 +232,8 @@ pub async fn revoke_node(app: &App, cx: &Cx, node: NodeId) -> Result<(), Problem
     app.store
         .write(move |tx| {
             nodes::store::get_in(tx, node)?;
-            let news = nodes::store::revoke_in(tx, node, context.now_ms)?;
-            store::revoke_certificates_in(tx, node, context.now_ms)?;
             answer_in(tx, &context, StatusCode::OK, &serde_json::json!({}))?;
-            if news {
-                let reason = "its key and certificates were revoked";
-                nodes::verbs::set_health_in(tx, &context, node, nodes::model::Health::Quarantined, reason)?;
-                audit::note(tx, &context, Event::new(Verb::NodesRevoke.as_str(), node))?;
-            }
+            revoke_in(tx, &context, node)?;
             Ok(audit::unchanged(()))
         })
         .await?;
@@ -256,4 +250,27 @@ pub fn revoked_in(tx: &mut Tx, now_ms: i64) -> Result<Revoked, Problem> {
         certificates: store::revoked_certificates_in(tx, now_ms)?.into_iter().collect(),
         nodes: nodes::store::revoked_in(tx)?.into_iter().collect(),
     })
+}
+
+/// Makes a node's key and certificates worthless. True if they were not before.
+///
+/// # Errors
+/// Only what the store says.
+pub fn revoke_in(tx: &mut Tx, cx: &Cx, node: NodeId) -> Result<bool, Problem> {
+    let news = nodes::store::revoke_in(tx, node, cx.now_ms)?;
+    store::revoke_certificates_in(tx, node, cx.now_ms)?;
+    if news {
+        let reason = "its key and certificates were revoked";
+        nodes::verbs::set_health_in(tx, cx, node, nodes::model::Health::Quarantined, reason)?;
+        audit::note(tx, cx, Event::new(Verb::NodesRevoke.as_str(), node))?;
+    }
+    Ok(news)
+}
+
+/// Takes every token back; for a restore, which cannot know what became of them since.
+///
+/// # Errors
+/// Only what the store says.
+pub fn revoke_all_tokens_in(tx: &mut Tx, now_ms: i64) -> Result<u64, Problem> {
+    store::revoke_all_tokens_in(tx, now_ms)
 }

@@ -7,7 +7,7 @@ use super::{desired, facts, samples};
 use crate::app::App;
 use crate::base::http::Problem;
 use crate::nodes::link::{Greeting, greeted};
-use crate::{enrolment, inbound};
+use crate::{enrolment, inbound, nodes};
 use muster_pki::NodeIdentity;
 use muster_protocol::control::{DrainNotice, Generation, Heartbeat, HeartbeatAck, Hello, Refused, Welcome, close};
 use muster_protocol::frame::encode;
@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long an agent may take for its hello.
 const HELLO: Duration = Duration::from_secs(10);
+/// When a node that waits for an operator is to ask again.
+const APPROVAL_PAUSE: Duration = Duration::from_secs(5);
 /// How long a refused agent may take to read why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Period of heartbeats when nothing else is sent, ms.
@@ -120,6 +122,10 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
     };
     let (node, greeting) = (identity.node, Greeting::of(&hello));
     let known = greeted(app, node, greeting).await.map_err(Down::Store)?;
+    if known.is_none() && nodes::link::waits(app, node).await.map_err(Down::Store)? {
+        let detail = "the node waits for an operator's approval";
+        return refuse_for_now(send, "pending_approval", detail, APPROVAL_PAUSE).await;
+    }
     if known.is_none_or(|row| row.key_sha256 != identity.key_fingerprint) {
         return refuse(send, close::UNKNOWN_NODE, "the coordinator knows no such node").await;
     }
@@ -141,14 +147,30 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
     Ok(Up { link, send, reader, held: hello.generation })
 }
 
-/// Says why there is no link, and gives the agent a moment to read it.
-async fn refuse(mut send: SendStream, code: u32, detail: &'static str) -> Result<Up, Down> {
-    let refused = Refused { code: close::word(code.into()).to_owned(), detail: detail.to_owned(), retry_after_ms: 0 };
+/// Says why there is no link.
+async fn refuse(send: SendStream, code: u32, detail: &'static str) -> Result<Up, Down> {
+    say_no(send, close::word(code.into()), detail, 0).await;
+    Err(Down::Closed { code, detail })
+}
+
+/// Says why there is no link yet, and when to ask again.
+async fn refuse_for_now(
+    send: SendStream,
+    word: &'static str,
+    detail: &'static str,
+    pause: Duration,
+) -> Result<Up, Down> {
+    say_no(send, word, detail, u32::try_from(pause.as_millis()).unwrap_or(u32::MAX)).await;
+    Err(Down::Closed { code: close::UNKNOWN_NODE, detail })
+}
+
+/// Gives the agent a moment to read why.
+async fn say_no(mut send: SendStream, code: &str, detail: &str, retry_after_ms: u32) {
+    let refused = Refused { code: code.to_owned(), detail: detail.to_owned(), retry_after_ms };
     // An agent that does not listen finds the same code in the close.
     if wire::send(&mut send, encode(Kind::Refused, &refused)).await.is_ok() && send.finish().is_ok() {
         let _ = tokio::time::timeout(LAST_WORDS, send.stopped()).await;
     }
-    Err(Down::Closed { code, detail })
 }
 
 async fn live(app: &App, up: Up, not_after_ms: i64) -> Result<(), Down> {

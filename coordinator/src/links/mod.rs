@@ -29,6 +29,8 @@ pub use registry::{LinkError, LinkHandle, Registry, Stream};
 pub use task::{TaskNews, TaskStream};
 
 use crate::app::App;
+use crate::base::http::Problem;
+use crate::base::store::Tx;
 use std::io;
 use std::net::SocketAddr;
 
@@ -45,4 +47,12 @@ pub fn start(app: &App) -> io::Result<SocketAddr> {
     let app_ = app.clone();
     app.supervisor.critical("links.accept", async move { accept::serve(app_, endpoint).await });
     Ok(address)
+}
+
+/// Every document is made anew, in the next epoch; for a restore.
+///
+/// # Errors
+/// Only what the store says.
+pub fn forget_documents_in(tx: &mut Tx) -> Result<(), Problem> {
+    store::forget_documents_in(tx)
 }

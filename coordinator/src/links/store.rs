@@ -76,6 +76,11 @@ pub(super) fn save_cursor_in(tx: &mut Tx, node: NodeId, epoch: &str, number: u64
     Ok(())
 }
 
+pub(super) fn forget_documents_in(tx: &mut Tx) -> Result<(), Problem> {
+    tx.exec("DELETE FROM desired_documents", &[])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -338,3 +338,12 @@ pub fn revoke_in(tx: &mut Tx, id: NodeId, now_ms: i64) -> Result<bool, Problem> 
     )?;
     Ok(rows == 1)
 }
+
+/// Every node that may connect waits for an operator again; for a restore.
+pub fn hold_all_in(tx: &mut Tx) -> Result<u64, Problem> {
+    tx.exec(
+        "UPDATE nodes SET lifecycle = 'pending_approval', presence = 'offline', version = version + 1 \
+         WHERE lifecycle IN ('enrolling', 'in_service') AND revoked_ms IS NULL",
+        &[],
+    )
+}

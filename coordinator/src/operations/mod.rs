@@ -23,6 +23,9 @@ mod tick;
 mod verbs;
 mod view;
 
+use crate::base::http::Problem;
+use crate::base::store::Tx;
+
 pub use kinds::{CancelHook, Kind, Kinds, OverdueHook, RetryHook, TaskHook};
 pub use model::{Outcome, State, StepState, TaskEvent, TaskState};
 pub use row::{Operation, Step};
@@ -36,3 +39,13 @@ pub use verbs::{
     Accepted, NewOperation, advance_in, cancel, find_in, finish_in, give_up, not_cancellable, note_in, open_of_in,
     retry, start_in, step_in,
 };
+
+/// What was running at the time of a backup: it is nobody's, has no deadline, and begins no node task; for a
+/// restore.
+///
+/// # Errors
+/// Only what the store says.
+pub fn restored_in(tx: &mut Tx) -> Result<(), Problem> {
+    store::forget_leases(tx)?;
+    tasks::outdate(tx)
+}

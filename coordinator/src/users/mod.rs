@@ -24,5 +24,5 @@ mod verbs;
 pub use failures::Failures;
 pub use model::{NewUser, User, check_username};
 pub use password::{check_password, hash_password};
-pub use store::{find_in, name_in, person_of_login, person_of_open_login, person_of_token};
+pub use store::{end_all_in, find_in, name_in, person_of_login, person_of_open_login, person_of_token};
 pub use verbs::{create_in, forget_old_in};

@@ -374,3 +374,8 @@ pub(super) fn forget_old(tx: &mut Tx, before_ms: i64) -> Result<u64, Problem> {
         &values![before_ms],
     )
 }
+
+/// Ends every sign-in; for a restore.
+pub fn end_all_in(tx: &mut Tx, now_ms: i64, reason: &str) -> Result<u64, Problem> {
+    tx.exec("UPDATE logins SET ended_ms = $1, end_reason = $2 WHERE ended_ms IS NULL", &values![now_ms, reason])
+}

@@ -12,15 +12,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const VARIABLE: &str = "MUSTER_TEST_DATABASE";
+const VARIABLE: &str = "MUSTER_TEST_WRITER";
 /// Deaths of one run.
 const DEATHS: usize = 12;
 /// What the writer is let do before it is killed, at most.
 const WRITES: usize = 30;
 
 fn app(data_dir: PathBuf) -> App {
+    let store = fleet::Database::of(&data_dir, None).unwrap().open().unwrap();
     let args = ServeArgs { data_dir: Some(data_dir), ..ServeArgs::default() };
-    App::build(args.resolve().unwrap(), Clock::System, Rng::from_system()).unwrap()
+    App::build(args.resolve().unwrap(), store, Clock::System, Rng::from_system()).unwrap()
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn a_database_survives_the_death_of_its_writer_at_any_write() {
     }
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
-    init::init(&data_dir, "root", "the operator's own words").unwrap();
+    init::init(&data_dir, None, "root", "the operator's own words").unwrap();
     let mut answered = Vec::new();
     for death in 0..DEATHS {
         let mut writer = Command::new(std::env::current_exe().unwrap())
@@ -55,7 +56,7 @@ fn a_database_survives_the_death_of_its_writer_at_any_write() {
 
 /// Names of all things that were made, from a database that is whole.
 fn things(data_dir: &Path) -> Vec<String> {
-    let connection = rusqlite::Connection::open(fleet::database(data_dir)).unwrap();
+    let connection = rusqlite::Connection::open(fleet::file(data_dir)).unwrap();
     let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
     let mut query = connection.prepare("SELECT target FROM audit_events WHERE action = 'things.make'").unwrap();

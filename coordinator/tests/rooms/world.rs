@@ -4,7 +4,8 @@ use muster_coordinator::app::App;
 use muster_coordinator::base::clock::Clock;
 use muster_coordinator::base::rng::Rng;
 use muster_coordinator::config::ServeArgs;
-use muster_coordinator::{init, serve};
+use muster_coordinator::{fleet, init, serve};
+use muster_tests::Database;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) quic: std::net::SocketAddr,
     clock: Arc<AtomicI64>,
     folder: tempfile::TempDir,
+    database: Option<Database>,
 }
 
 /// A whole answer.
@@ -64,7 +66,10 @@ impl Answer {
 pub(crate) fn with_world<F: AsyncFnOnce(&World)>(test: F) {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
-    init::init(&data_dir, "root", OPERATOR).unwrap();
+    let database = Database::fresh();
+    let url = database.as_ref().map(Database::url);
+    init::init(&data_dir, url.as_deref(), "root", OPERATOR).unwrap();
+    let store = fleet::Database::of(&data_dir, url.as_deref()).unwrap().open().unwrap();
     let any = "127.0.0.1:0".parse().ok();
     let args = ServeArgs {
         data_dir: Some(data_dir),
@@ -75,14 +80,21 @@ pub(crate) fn with_world<F: AsyncFnOnce(&World)>(test: F) {
         ..Default::default()
     };
     let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
-    let app = App::build(args.resolve().unwrap(), Clock::Manual(clock.clone()), Rng::from_seed(7)).unwrap();
+    let app = App::build(args.resolve().unwrap(), store, Clock::Manual(clock.clone()), Rng::from_seed(7)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let addresses = serve::start(&app).await.unwrap();
         let bare = |url: &str| url.trim_start_matches("http://").to_owned();
         let (console, operator) = (bare(&addresses.console_url), bare(&addresses.operator_url));
-        let world =
-            World { app: app.clone(), console, operator, quic: addresses.quic_addr.parse().unwrap(), clock, folder };
+        let world = World {
+            app: app.clone(),
+            console,
+            operator,
+            quic: addresses.quic_addr.parse().unwrap(),
+            clock,
+            folder,
+            database,
+        };
         test(&world).await;
         serve::stop(&app).await;
     });
@@ -97,10 +109,14 @@ impl World {
     }
 
     /// A number that changes with every commit of the coordinator.
-    pub(crate) fn commits(&self) -> impl Fn() -> i64 {
-        let database = muster_coordinator::fleet::database(&self.folder.path().join("data"));
-        let connection = rusqlite::Connection::open(database).unwrap();
-        move || connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap()
+    pub(crate) fn commits(&self) -> Box<dyn Fn() -> i64> {
+        match &self.database {
+            Some(database) => Box::new(database.writes()),
+            None => {
+                let connection = rusqlite::Connection::open(fleet::file(&self.folder.path().join("data"))).unwrap();
+                Box::new(move || connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap())
+            }
+        }
     }
 
     /// Signs a person up and in at the console; returns the whole answer of the sign-in.

@@ -6,8 +6,9 @@ use crate::allocations::model::{State, Wish};
 use crate::allocations::request::LaunchRequest;
 use crate::allocations::{cells, kinds, launch, link, release, store};
 use crate::base::authz::Verb;
+use crate::base::store::Tx;
 use crate::operations::{self, StepState};
-use crate::{catalog, outbound};
+use crate::{catalog, nodes, outbound};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
 use std::collections::BTreeMap;
 
@@ -269,6 +270,12 @@ async fn a_cell_without_an_allocation_waits_for_an_operator() {
     let document = world.app.store.ingest(move |tx| outbound::compose(tx, node)).await.expect("a document");
     assert_eq!(document.tombstones, vec![]);
 
+    // Which slots it used is not known: nothing new comes to the node until an operator has looked.
+    let refused = world.launch(world.request("h100")).await.expect_err("cordoned");
+    assert_eq!(refused.code(), "sold_out");
+    let open = move |tx: &mut Tx| nodes::verbs::change_in(tx, &operator, node, nodes::model::Event::Uncordon, "x");
+    world.app.store.ingest(open).await.expect("uncordoned");
+    let operator = world.app.system("test");
     let mine = world.launch(world.request("h100")).await.expect("launched").allocation_ids[0];
     world.say(cell(mine, Phase::Running)).await;
     let refused = cells::end(&world.app, &operator, node, mine).await.expect_err("claimed");

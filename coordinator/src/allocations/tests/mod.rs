@@ -21,10 +21,11 @@ use crate::nodes::store::NodeRow;
 use crate::operations::{self, Operation};
 use crate::slots::{self, verbs::Decision};
 use crate::users::{self, NewUser};
-use crate::{audit, catalog, inbound, init};
+use crate::{audit, catalog, fleet, inbound, init};
 use muster_protocol::ids::{AllocationId, NodeId, OperationId};
 use muster_protocol::inventory::{FoundSlot, Gpu, Host, Inventory};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
+use muster_tests::Database;
 use rows::Count;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ struct World {
     app: App,
     user: Cx,
     _dir: tempfile::TempDir,
+    _database: Option<Database>,
 }
 
 fn gpu(uuid: &str) -> Gpu {
@@ -53,13 +55,16 @@ impl World {
         let data = dir.path().join("data");
         // Both block on the store, which a thread of the runtime may not.
         let begun = std::thread::spawn(move || {
-            init::init(&data, "root", "a long password 1").expect("init");
+            let database = Database::fresh();
+            let url = database.as_ref().map(Database::url);
+            init::init(&data, url.as_deref(), "root", "a long password 1").expect("init");
+            let store = fleet::Database::of(&data, url.as_deref()).expect("a database").open().expect("a store");
             let config = ServeArgs { data_dir: Some(data), ..ServeArgs::default() }.resolve().expect("config");
-            App::build(config, Clock::System, Rng::from_seed(7)).expect("app")
+            (App::build(config, store, Clock::System, Rng::from_seed(7)).expect("app"), database)
         });
-        let app = begun.join().expect("begun");
+        let (app, database) = begun.join().expect("begun");
         let user = person(&app, "ada").await;
-        let world = Self { app, user, _dir: dir };
+        let world = Self { app, user, _dir: dir, _database: database };
         world.sku("h100", catalog::Kind::Gpu, 1).await;
         world
     }

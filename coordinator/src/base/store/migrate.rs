@@ -4,6 +4,7 @@
 //! frozen: a database made from another text of the same number is refused.
 
 use super::Tx;
+use crate::base::http::Problem;
 use crate::values;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -36,6 +37,13 @@ pub struct Migration {
     pub name: &'static str,
     /// The parts of its text, run in order.
     pub parts: &'static [&'static str],
+}
+
+impl Migration {
+    /// Names its text.
+    pub(super) fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.parts.join("\n")))
+    }
 }
 
 /// Every migration there is, in order.
@@ -82,6 +90,12 @@ pub enum StoreError {
         /// Its name.
         name: &'static str,
     },
+    /// It is to be looked at as it is, and is not of this build.
+    #[error("the database {path} is not at the version of this build: start this build's coordinator on it once")]
+    Other {
+        /// Where it is.
+        path: String,
+    },
     /// A step failed; nothing of it was kept.
     #[error("the database {path} could not be brought to version {version}: {detail}")]
     Failed {
@@ -91,6 +105,26 @@ pub enum StoreError {
         version: i64,
         /// What the engine said.
         detail: String,
+    },
+    /// The address of a database makes no sense.
+    #[error("the address of the database is not usable: {detail}; it looks like postgres://user@host:5432/muster")]
+    Address {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server or the database would answer otherwise than SQLite.
+    #[error("the database {path} does not fit: {detail}")]
+    Unfit {
+        /// Where it is.
+        path: String,
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+    /// Two coordinators would undo each other's work.
+    #[error("another coordinator serves the database {path}")]
+    Taken {
+        /// Where it is.
+        path: String,
     },
     /// A thread could not be started.
     #[error("cannot start a database thread: {detail}")]
@@ -110,13 +144,21 @@ impl StoreError {
             _ => Self::Open { path, detail },
         }
     }
+
+    /// The answer to those who ask for something meanwhile.
+    pub(super) fn problem(&self) -> Problem {
+        let detail = match self {
+            Self::Taken { .. } => "Another coordinator serves the database now.",
+            _ => "The database cannot be reached.",
+        };
+        Problem::unavailable("dependency_unavailable", detail).caused_by(self)
+    }
 }
 
 /// Brings the database to this build's version.
-pub(super) fn run(tx: &mut Tx, path: &Path) -> Result<(), StoreError> {
-    let shown = path.display().to_string();
-    let failed = |version: i64, problem: &crate::base::http::Problem| StoreError::Failed {
-        path: shown.clone(),
+pub(super) fn run(tx: &mut Tx, shown: &str) -> Result<(), StoreError> {
+    let failed = |version: i64, problem: &Problem| StoreError::Failed {
+        path: shown.to_owned(),
         version,
         detail: problem.log_text(),
     };
@@ -132,14 +174,18 @@ pub(super) fn run(tx: &mut Tx, path: &Path) -> Result<(), StoreError> {
         .map_err(|problem| failed(0, &problem))?;
     let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
     if let Some((found, _)) = applied.last().filter(|(version, _)| *version > known) {
-        return Err(StoreError::Newer { path: shown, found: *found, known });
+        return Err(StoreError::Newer { path: shown.to_owned(), found: *found, known });
     }
     for migration in MIGRATIONS {
-        let sha256 = hex::encode(Sha256::digest(migration.parts.join("\n")));
+        let sha256 = migration.sha256();
         match applied.iter().find(|(version, _)| *version == migration.version) {
             Some((_, found)) if *found == sha256 => {}
             Some(_) => {
-                return Err(StoreError::Differs { path: shown, version: migration.version, name: migration.name });
+                return Err(StoreError::Differs {
+                    path: shown.to_owned(),
+                    version: migration.version,
+                    name: migration.name,
+                });
             }
             None => apply(tx, migration, &sha256).map_err(|problem| failed(migration.version, &problem))?,
         }
@@ -147,8 +193,19 @@ pub(super) fn run(tx: &mut Tx, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn apply(tx: &mut Tx, migration: &Migration, sha256: &str) -> Result<(), crate::base::http::Problem> {
-    tx.script("BEGIN IMMEDIATE")?;
+/// Refuses a database that is not at this build's version, without changing it.
+pub(super) fn require_current(tx: &mut Tx, shown: &str) -> Result<(), StoreError> {
+    let failed = |problem: Problem| StoreError::Open { path: shown.to_owned(), detail: problem.log_text() };
+    let found = tx.all("SELECT version, sha256 FROM schema_migrations ORDER BY version", &[], |row| {
+        Ok((row.get::<i64>(0)?, row.get::<String>(1)?))
+    });
+    let found = found.map_err(failed)?;
+    let known: Vec<_> = MIGRATIONS.iter().map(|migration| (migration.version, migration.sha256())).collect();
+    if found == known { Ok(()) } else { Err(StoreError::Other { path: shown.to_owned() }) }
+}
+
+fn apply(tx: &mut Tx, migration: &Migration, sha256: &str) -> Result<(), Problem> {
+    tx.begin()?;
     let steps = |tx: &mut Tx| {
         for part in migration.parts {
             let text = tx.dialect(part);

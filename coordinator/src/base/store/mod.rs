@@ -10,11 +10,15 @@
 //! [`Problem`]; then nothing of it is kept.
 
 pub(super) mod answers;
+pub mod dump;
+mod job;
 mod migrate;
+mod postgres;
 mod queue;
 mod room;
 pub mod settings;
 mod sqlite;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -25,14 +29,15 @@ pub use queue::Lane;
 pub use tx::Tx;
 pub use value::{FromValue, Row, Value};
 
-use crate::base::feed::{Changes, Feed};
+use crate::base::feed::Feed;
 use crate::base::{http::Problem, limits};
+use job::{BoxedJob, gone};
+use postgres::{Crowd, Owner, Place, Role, Seat};
 use queue::Queue;
-use sqlite::{BoxedJob, Job};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A value whose change has its audit event in the same transaction. Made by `audit` only (a test checks).
@@ -77,26 +82,60 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let open_error = |error: rusqlite::Error| StoreError::open(path, &error);
         let mut writer = sqlite::open_writer(path).map_err(open_error)?;
-        migrate::run(&mut writer, path)?;
-        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
-        let mut threads = Vec::new();
-        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(body)
-                .map_err(|error| StoreError::Thread { detail: error.to_string() })
-        };
-        let queue = writes.clone();
-        threads.push(spawn("store-write", Box::new(move || sqlite::write_loop(writer, &queue)))?);
+        migrate::run(&mut writer, &path.display().to_string())?;
+        let store = Self::without_threads();
+        let queue = store.inner.writes.clone();
+        store.spawn("store-write", move || sqlite::write_loop(writer, &queue))?;
         for _ in 0..limits::STORE_READERS {
             let reader = sqlite::open_reader(path).map_err(open_error)?;
-            let queue = reads.clone();
-            threads.push(spawn("store-read", Box::new(move || sqlite::read_loop(reader, &queue)))?);
+            let queue = store.inner.reads.clone();
+            store.spawn("store-read", move || sqlite::read_loop(reader, &queue))?;
         }
-        Ok(Self {
-            inner: Arc::new(Inner { writes, reads, feed: Feed::default(), threads: Mutex::new(threads) }),
-            lane: None,
-        })
+        Ok(store)
+    }
+
+    /// Opens the PostgreSQL database at `url` (`postgres://user@host:5432/name`), brings it to this build's
+    /// version, and starts a few writing and reading threads, each with a connection of its own. Blocks; not
+    /// from a thread with a runtime.
+    ///
+    /// # Errors
+    /// It cannot be reached, does not sort byte by byte, or another coordinator serves it.
+    pub fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        Self::open_postgres_within(url, limits::STORE_TAKEOVER)
+    }
+
+    /// The same, waiting so long for the connections of the last coordinator to end.
+    fn open_postgres_within(url: &str, patience: Duration) -> Result<Self, StoreError> {
+        let (owner, first) = Owner::begin(Place::parse(url)?, patience)?;
+        let (owner, crowd) = (Arc::new(owner), Arc::new(Crowd::default()));
+        let store = Self::without_threads();
+        let mut first = Some(first);
+        for number in 0..limits::STORE_WRITERS {
+            let seat = match first.take() {
+                Some(tx) => Seat::with(tx, &owner, Role::Writer, number),
+                None => Seat::take(&owner, Role::Writer, number)?,
+            };
+            let (queue, crowd) = (store.inner.writes.clone(), crowd.clone());
+            store.spawn("store-write", move || seat.serve(&queue, &crowd))?;
+        }
+        for number in 0..limits::STORE_READERS_APART {
+            let seat = Seat::take(&owner, Role::Reader, number)?;
+            let (queue, crowd) = (store.inner.reads.clone(), crowd.clone());
+            store.spawn("store-read", move || seat.serve(&queue, &crowd))?;
+        }
+        Ok(store)
+    }
+
+    fn without_threads() -> Self {
+        let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
+        Self { inner: Arc::new(Inner { writes, reads, feed: Feed::default(), threads: Mutex::default() }), lane: None }
+    }
+
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        let thread = thread.map_err(|error| StoreError::Thread { detail: error.to_string() })?;
+        self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// The same store with its writes in another lane; reconcilers use [`Lane::Upkeep`], links
@@ -172,9 +211,7 @@ impl Store {
         T: Send + 'static,
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let (changes, feed) = (Changes::default(), self.inner.feed.clone());
-        (Box::new(ClosureJob { closure, result: Err(gone()), changes, feed, reply }), answer)
+        job::boxed(closure, self.inner.feed.clone())
     }
 
     /// Finishes what is queued, folds the log into the database file and ends the threads. Blocks.
@@ -186,35 +223,5 @@ impl Store {
             // A thread that panicked has nothing left to fold in; its askers have had their answer.
             let _ = thread.join();
         }
-    }
-}
-
-fn gone() -> Problem {
-    Problem::unavailable("dependency_unavailable", "The database thread ended before it answered.")
-}
-
-struct ClosureJob<T, F> {
-    closure: F,
-    result: Result<T, Problem>,
-    changes: Changes,
-    feed: Feed,
-    reply: oneshot::Sender<Result<T, Problem>>,
-}
-
-impl<T: Send, F: Fn(&mut Tx) -> Result<T, Problem> + Send> Job for ClosureJob<T, F> {
-    fn run(&mut self, tx: &mut Tx) -> bool {
-        self.result = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx)))
-            .unwrap_or_else(|_| Err(Problem::internal("a store closure panicked")));
-        // Each run begins with none: what an earlier one said was rolled back with it.
-        self.changes = std::mem::take(&mut tx.changes);
-        self.result.is_ok()
-    }
-
-    fn answer(self: Box<Self>, commit: Result<(), Problem>) {
-        if commit.is_ok() && self.result.is_ok() {
-            self.feed.publish(self.changes);
-        }
-        // The asker may have gone away (a closed connection); the change stands all the same.
-        let _ = self.reply.send(commit.and(self.result));
     }
 }

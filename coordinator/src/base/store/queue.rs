@@ -92,6 +92,18 @@ impl<J> Queue<J> {
         }
     }
 
+    /// Blocks for the next job, from the first lane of `order` that has one. None when closed and drained.
+    pub(super) fn take_one(&self, order: [Lane; 3]) -> Option<J> {
+        let mut state = self.lock();
+        loop {
+            let next = order.iter().find_map(|lane| state.lanes[*lane as usize].pop_front());
+            if next.is_some() || state.closed {
+                return next.map(|(job, _permit)| job);
+            }
+            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// No new jobs; what is queued is still done.
     pub(super) fn close(&self) {
         self.lock().closed = true;

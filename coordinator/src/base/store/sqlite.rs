@@ -1,24 +1,15 @@
 //! The SQLite engine: opening, binding by number, and the threads that run closures.
 
+use super::job::{BoxedJob, Job};
 use super::queue::Queue;
 use super::room;
 use super::tx::Engine;
 use super::{Row, Tx, Value};
-use crate::base::{feed::Changes, http::Problem, limits};
+use crate::base::{http::Problem, limits};
 use rusqlite::types::{ToSqlOutput, Value as LiteValue, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::sync::Arc;
-
-/// A closure waiting for the writer or a reader, with the place its answer goes to.
-pub(super) trait Job: Send {
-    /// Runs the closure. True when its changes are to be kept.
-    fn run(&mut self, tx: &mut Tx) -> bool;
-    /// Sends the answer; `commit` says how the transaction ended.
-    fn answer(self: Box<Self>, commit: Result<(), Problem>);
-}
-
-pub(super) type BoxedJob = Box<dyn Job>;
 
 /// Opens the one writing connection: WAL, every commit on disk, foreign keys held.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Tx> {
@@ -29,7 +20,12 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Tx> {
     // Reads a page of the schema, so that a file that is no database is found here and not in a request.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
-    Ok(Tx { engine: Engine::Sqlite(connection), changes: Changes::default() })
+    Ok(around(connection))
+}
+
+/// A connection as it is.
+pub(super) fn around(connection: Connection) -> Tx {
+    Tx::on(Engine::Sqlite(connection))
 }
 
 /// Opens a connection that cannot write.
@@ -38,7 +34,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Tx> {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA query_only=ON;")?;
     connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
-    Ok(Tx { engine: Engine::Sqlite(connection), changes: Changes::default() })
+    Ok(around(connection))
 }
 
 /// An engine error as an internal problem that names the statement (in the log only).
@@ -65,8 +61,12 @@ impl rusqlite::ToSql for Bound<'_> {
     }
 }
 
-/// Binds by the number in `$n`: SQLite itself would bind by order of first appearance.
+/// Binds by the number in `$n`: SQLite itself would bind by order of first appearance. A value that no `$n` asks
+/// for is refused, as PostgreSQL does.
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Value]) -> rusqlite::Result<()> {
+    if statement.parameter_count() != params.len() {
+        return Err(rusqlite::Error::InvalidParameterCount(params.len(), statement.parameter_count()));
+    }
     for index in 1..=statement.parameter_count() {
         let number = statement
             .parameter_name(index)
@@ -105,17 +105,7 @@ pub(super) fn query<T>(
     let mut out = Vec::new();
     while out.len() < most {
         let Some(row) = rows.next().map_err(failed)? else { break };
-        let mut values = Vec::with_capacity(columns);
-        for index in 0..columns {
-            values.push(match row.get_ref(index).map_err(failed)? {
-                ValueRef::Null => Value::Null,
-                ValueRef::Integer(number) => Value::Int(number),
-                ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-                ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-                ValueRef::Real(_) => return Err(Problem::internal(format!("a floating point column in: {sql}"))),
-            });
-        }
-        out.push(read(&Row(values))?);
+        out.push(read(&copied(row, columns, sql)?)?);
     }
     // A statement with RETURNING must be stepped to its end, or its change is not complete.
     if out.len() == most {
@@ -124,17 +114,46 @@ pub(super) fn query<T>(
     Ok(out)
 }
 
+fn copied(row: &rusqlite::Row<'_>, columns: usize, sql: &str) -> Result<Row, Problem> {
+    let mut values = Vec::with_capacity(columns);
+    for index in 0..columns {
+        values.push(match row.get_ref(index).map_err(|error| problem(&error, sql))? {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => Value::Int(number),
+            ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+            ValueRef::Real(_) => return Err(Problem::internal(format!("a floating point column in: {sql}"))),
+        });
+    }
+    Ok(Row(values))
+}
+
+pub(super) fn each(
+    connection: &Connection,
+    sql: &str,
+    take: &mut dyn FnMut(&Row) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let failed = |error: rusqlite::Error| problem(&error, sql);
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(failed)? {
+        take(&copied(row, columns, sql)?)?;
+    }
+    Ok(())
+}
+
 /// Batches between two looks at the room that is left in the file.
 const ROOM_LOOK: u32 = 1_000;
 
 /// The writer's loop: one transaction a batch, one savepoint a closure, answers after the commit.
 pub(super) fn write_loop(mut tx: Tx, queue: &Arc<Queue<BoxedJob>>) {
     for number in 0_u32.. {
-        if number.is_multiple_of(ROOM_LOOK) {
-            let Engine::Sqlite(connection) = &tx.engine;
-            if let Err(error) = room::make(connection, number == 0) {
-                tracing::warn!(%error, "no room could be set aside for a full disk");
-            }
+        if number.is_multiple_of(ROOM_LOOK)
+            && let Engine::Sqlite(connection) = &tx.engine
+            && let Err(error) = room::make(connection, number == 0)
+        {
+            tracing::warn!(%error, "no room could be set aside for a full disk");
         }
         let batch = queue.take(limits::STORE_BATCH);
         if batch.is_empty() {

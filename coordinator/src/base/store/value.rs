@@ -49,21 +49,26 @@ impl From<usize> for Value {
     }
 }
 
+/// Text cannot hold the character NUL on PostgreSQL: both engines keep U+FFFD in its place.
+fn text(value: String) -> Value {
+    Value::Text(if value.contains('\0') { value.replace('\0', "\u{fffd}") } else { value })
+}
+
 impl From<&str> for Value {
     fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
+        text(value.to_owned())
     }
 }
 
 impl From<String> for Value {
     fn from(value: String) -> Self {
-        Self::Text(value)
+        text(value)
     }
 }
 
 impl From<&String> for Value {
     fn from(value: &String) -> Self {
-        Self::Text(value.clone())
+        text(value.clone())
     }
 }
 

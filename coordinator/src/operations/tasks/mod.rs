@@ -7,7 +7,7 @@ mod operator;
 mod store;
 
 pub use operator::{Backlog, backlog_in, cancel_in, requeue_in};
-pub(super) use store::open;
+pub(super) use store::{open, outdate};
 
 use super::Operation;
 use super::kinds::Kinds;

@@ -137,3 +137,9 @@ pub(super) fn end(tx: &mut Tx, task: &NodeTask, next: TaskState, end: &TaskEnd, 
     )?;
     Ok(())
 }
+
+/// An agent that does not know a task by its id must not begin it.
+pub(in crate::operations) fn outdate(tx: &mut Tx) -> Result<(), Problem> {
+    tx.exec("UPDATE node_tasks SET not_after_ms = 0 WHERE ended_ms IS NULL", &[])?;
+    Ok(())
+}
