@@ -228,7 +228,7 @@ async fn a_backup_fits_either_engine_and_overwrites_nothing() {
     let (before, after) = (fs::read_to_string(&file).expect("text"), fs::read_to_string(&copy).expect("text"));
     assert!(before.contains(&id) && after.contains(&id));
     let kept = |text: &str| -> Vec<String> {
-        let same = ["{\"table\"", "{\"key\"", "[\"sk_", "[\"us_", "[\"pj_"];
+        let same = ["{\"columns\"", "{\"bytes\"", "[\"sk_", "[\"us_", "[\"pj_"];
         text.lines().filter(|line| same.iter().any(|start| line.starts_with(start))).map(str::to_owned).collect()
     };
     assert!(kept(&before).len() > 25 && kept(&before) == kept(&after), "rows and keys are the same");

@@ -79,6 +79,18 @@ impl Database {
         self.admin(&format!("CREATE DATABASE {} {options}", self.name));
     }
 
+    /// A number that changes with every write. Each row knows which transaction wrote it: it is the sum of them all.
+    ///
+    /// # Panics
+    /// If the database cannot be asked.
+    pub fn writes(&self) -> impl Fn() -> i64 + use<> {
+        let url = self.url();
+        move || {
+            let url = url.clone();
+            std::thread::spawn(move || rows_written(&url)).join().expect("no panic").expect("a sum")
+        }
+    }
+
     /// Ends every connection to it, as a restart of the server does.
     pub fn cut(&self) {
         self.admin(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name));
@@ -101,6 +113,18 @@ impl Drop for Database {
             let _ = batch(self.server.clone(), format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
         }
     }
+}
+
+fn rows_written(url: &str) -> Result<i64, postgres::Error> {
+    let mut client = Client::connect(url, NoTls)?;
+    let mut sum = 0;
+    for table in client.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", &[])? {
+        let table: String = table.get(0);
+        let of =
+            format!("SELECT CAST(COALESCE(SUM(CAST(CAST(xmin AS TEXT) AS BIGINT) + 1), 0) AS BIGINT) FROM {table}");
+        sum += client.query_one(&of, &[])?.get::<_, i64>(0);
+    }
+    Ok(sum)
 }
 
 /// The client blocks and brings a runtime of its own, which does not go inside another.

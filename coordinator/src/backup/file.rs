@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! {"muster_backup":1,"fleet_id":"f…","made_ms":…,"schema":[[1,"sha256"]]}
-//! {"table":"settings","columns":["name","value"]}
+//! {"columns":["name","value"],"table":"settings"}
 //! ["fleet_id","f…"]                       null, numbers, texts, and bytes as {"b":"base64"}
-//! {"key":"ca.key","private":true,"bytes":"base64"}
+//! {"bytes":"base64","key":"ca.key","private":true}
 //! {"rows":123,"sha256":"…"}               of every byte before this line
 //! ```
 

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const VARIABLE: &str = "MUSTER_TEST_WRITES_IN";
+const VARIABLE: &str = "MUSTER_TEST_WRITER";
 /// Deaths of one run.
 const DEATHS: usize = 12;
 /// What the writer is let do before it is killed, at most.

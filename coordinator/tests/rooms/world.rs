@@ -111,10 +111,7 @@ impl World {
     /// A number that changes with every commit of the coordinator.
     pub(crate) fn commits(&self) -> Box<dyn Fn() -> i64> {
         match &self.database {
-            Some(database) => {
-                let database = database.url();
-                Box::new(move || rows_written(&database))
-            }
+            Some(database) => Box::new(database.writes()),
             None => {
                 let connection = rusqlite::Connection::open(fleet::file(&self.folder.path().join("data"))).unwrap();
                 Box::new(move || connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap())
@@ -179,22 +176,4 @@ pub(crate) async fn send(host: &str, method: &str, path: &str, headers: &[(&str,
         json: serde_json::from_str(body).unwrap_or(Value::Null),
         text: body.to_owned(),
     }
-}
-
-/// Each row of PostgreSQL knows which transaction wrote it: the sum of them all changes with any write. The client
-/// brings a runtime of its own, which does not go inside another.
-fn rows_written(url: &str) -> i64 {
-    let url = url.to_owned();
-    let ask = move || {
-        let mut client = postgres::Client::connect(&url, postgres::NoTls)?;
-        let mut sum = 0;
-        for table in client.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", &[])? {
-            let table: String = table.get(0);
-            let of =
-                format!("SELECT CAST(COALESCE(SUM(CAST(CAST(xmin AS TEXT) AS BIGINT) + 1), 0) AS BIGINT) FROM {table}");
-            sum += client.query_one(&of, &[])?.get::<_, i64>(0);
-        }
-        Ok::<_, postgres::Error>(sum)
-    };
-    std::thread::spawn(ask).join().unwrap().unwrap()
 }

@@ -76,7 +76,7 @@ function Summary({ of }: { of: Operation }) {
           ["Ended", of.ended_at && <When key="ended" at={of.ended_at} />],
           ["Took", took(of.started_at, of.ended_at)],
           ["Attempt", of.attempt > 1 ? of.attempt : null],
-          ["Gives up by itself", !of.ended_at && of.deadline_at && <When key="deadline" at={of.deadline_at} />],
+          ["Gives up by itself", !of.ended_at && of.deadline_at ? <When key="deadline" at={of.deadline_at} /> : null],
           ["Retry of", of.retry_of && <Go key="retry" to={runPath(of.retry_of)}>View run</Go>],
           ["Reference", <span key="reference"><code className="break">{of.correlation_id}</code> <CopyButton text={of.correlation_id} what="the reference" /></span>],
           ["Id", <span key="id"><code className="break">{of.id}</code> <CopyButton text={of.id} what="the id" /></span>],

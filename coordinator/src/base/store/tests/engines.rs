@@ -33,15 +33,15 @@ fn fill(tx: &mut Tx) -> Result<(), Problem> {
 fn found(tx: &mut Tx) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO operations(id, kind, state, subject_kind, subject_id, initiator_kind, initiator_id, \
-         initiator_name, correlation_id, context, created_ms, owner, lease_until_ms) \
-         VALUES('op', 'k', 'queued', 's', 's', 'i', 'i', 'n', 'c', '{}', 1, '', 0)",
+         initiator_name, correlation_id, context, attempt, created_ms, owner, lease_until_ms) \
+         VALUES('op', 'k', 'queued', 's', 's', 'i', 'i', 'n', 'c', '{}', 1, 1, '', 0)",
         &[],
     )?;
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, release_on_exit, end_reason, step, isolation, not_enforced, ssh_host_key, \
-         log_bytes, log_complete, proof_wanted, created_ms) \
-         VALUES('al', 'n', 't', 'p', 'u', 's', 's', 'nd', 'op', 'x', 'x', 1, '{}', 0, '', '', '', '[]', '', 0, 0, 0, 1)",
+         boot_id, log_bytes, log_complete, proof_wanted, created_ms) \
+         VALUES('al', 'n', 't', 'p', 'u', 's', 's', 'nd', 'op', 'x', 'x', 1, '{}', 0, '', '', '', '[]', '', '', 0, 0, 0, 1)",
         &[],
     )?;
     Ok(())
