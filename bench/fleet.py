@@ -98,10 +98,14 @@ def main():
     for nodes in args.nodes:
         demo = Demo(args.bins, 0)
         try:
-            fleet = Fleet(demo, nodes, "--churn", "60", "--storms", "3", "--seconds", "600", "--every", "20")
+            fleet = Fleet(demo, nodes, "--churn", "60", "--storms", "3", "--seconds", "20", "--every", "30")
             for _ in range(3):
                 fleet.until("storm")
             cost(demo, 15)
+            fleet.until("end")
+            fleet.process.wait()
+            # The same nodes again, without churn.
+            fleet = Fleet(demo, nodes, "--seconds", "600", "--every", "20")
             fleet.until("hold")
             for name, how in (("stopped", signal.SIGTERM), ("killed", signal.SIGKILL)):
                 show(name, nodes=nodes)

@@ -76,15 +76,19 @@ const console_pages = ({ id, task }) => [
 ];
 const node = world.pids.agents[0].node_id;
 const operator_pages = () => [
-  ["nodes", "/nodes", true],
-  ["node", `/nodes/${node}`, true],
-  ["node-metrics", `/nodes/${node}?tab=metrics`],
-  ["node-slots", `/nodes/${node}?tab=slots`, true],
-  ["tokens", "/bootstrap-tokens"],
-  ["allocations", "/allocations"],
-  ["skus", "/skus"],
-  ["operations", "/admin/operations"],
-  ["audit", "/audit", true],
+  ["overview", "/platform/overview", true],
+  ["lifecycle", "/platform/lifecycle", true],
+  ["node", `/platform/lifecycle/nodes/${node}`],
+  ["node-slices", `/platform/lifecycle/nodes/${node}?tab=slices`, true],
+  ["node-metrics", `/platform/lifecycle/nodes/${node}?tab=metrics`],
+  ["node-tasks", `/platform/lifecycle/nodes/${node}?tab=tasks`],
+  ["node-activity", `/platform/lifecycle/nodes/${node}?tab=activity`],
+  ["tokens", "/platform/lifecycle/tokens"],
+  ["allocations", "/platform/allocations"],
+  ["skus", "/platform/config/skus"],
+  ["users", "/platform/users"],
+  ["runs", "/admin/operations"],
+  ["evidence", "/platform/evidence", true],
   ["account", "/account/profile"],
 ];
 const DOORS = [

@@ -1,16 +1,15 @@
 // The operator console: its pages and where they stand.
 import { useQuery } from "@tanstack/react-query";
 import { createRoute } from "@tanstack/react-router";
-import type { Operation } from "./api/types";
 import { Allocations, type Filters as AllocationFilters } from "./rooms/allocations/List";
 import { Audit, FILTERS, type Filters as AuditFilters } from "./rooms/audit/Audit";
 import { NodePage } from "./rooms/nodes/Detail";
 import { Nodes, type Filters as NodeFilters } from "./rooms/nodes/List";
 import { Operations, type Filters as RunFilters } from "./rooms/operations/List";
-import { Run, type Way } from "./rooms/operations/Run";
+import { Run } from "./rooms/operations/Run";
 import { Overview } from "./rooms/overview/Overview";
 import { attentionQuery } from "./rooms/overview/Queue";
-import { ALLOCATIONS, EVIDENCE, LIFECYCLE, RUNS, SKUS, TOKENS, USERS, allocationPath, evidencePath, nodePath } from "./rooms/paths";
+import { ALLOCATIONS, EVIDENCE, LIFECYCLE, RUNS, SKUS, TOKENS, USERS } from "./rooms/paths";
 import { Skus, type Filters as SkuFilters } from "./rooms/skus/Skus";
 import { Tokens } from "./rooms/tokens/Tokens";
 import { UserPage } from "./rooms/users/Detail";
@@ -128,21 +127,9 @@ const operation = createRoute({
   path: `${RUNS}/$id`,
   component: function At() {
     const { id } = operation.useParams();
-    return <Run key={id} id={id} waysOf={waysOf} />;
+    return <Run key={id} id={id} />;
   },
 });
-
-/** The pages that a run is about. */
-function waysOf({ subject, context, correlation_id }: Operation): Way[] {
-  const on = (context as { node_id?: unknown } | null)?.node_id;
-  return [
-    ...(subject.kind === "node" ? [{ word: "Node", to: nodePath(subject.id) }] : []),
-    ...(subject.kind === "allocation" ? [{ word: "Allocation", to: allocationPath(subject.id) }] : []),
-    ...(typeof on === "string" ? [{ word: "Node", to: nodePath(on) }] : []),
-    { word: "Audit log of this request", to: evidencePath({ correlation_id }) },
-    { word: "All operations", to: RUNS },
-  ];
-}
 
 /** Addresses that pages had before, or have elsewhere; filters are handed on. */
 const MOVED = [
@@ -165,7 +152,9 @@ const MOVED = [
 ] as const;
 const older = MOVED.map(([from, to]) =>
   moved(parent, from, ({ id = "" }, search) => {
-    const text = new URLSearchParams(search).toString();
+    // A run names the allocation it is about so.
+    const { subject, ...filters } = search;
+    const text = new URLSearchParams(subject ? { ...filters, open: subject } : filters).toString();
     return to.replace("$id", id) + (text ? `?${text}` : "");
   }),
 );

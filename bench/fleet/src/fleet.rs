@@ -7,7 +7,7 @@ use crate::{
 use muster_agent::supervise::Scope;
 use std::{
     path::Path,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{sync::Semaphore, sync::mpsc, time::Instant};
@@ -34,15 +34,17 @@ impl Fleet {
     /// The first that was not let in.
     pub async fn enrol(dir: &Path, count: usize, coordinator: &str, token: Option<&str>) -> anyhow::Result<Self> {
         let meters = Arc::new(Meters::default());
+        let socket = Arc::new(OnceLock::new());
         let places = Arc::new(Semaphore::new(ENROLLING));
         let (done, mut enrolled) = mpsc::channel(ENROLLING);
         let mut scope = Scope::default();
         for n in 0..count {
-            let (places, done, meters) = (Arc::clone(&places), done.clone(), Arc::clone(&meters));
+            let (places, done) = (Arc::clone(&places), done.clone());
+            let (meters, socket) = (Arc::clone(&meters), Arc::clone(&socket));
             let (dir, coordinator, token) = (dir.to_path_buf(), coordinator.to_owned(), token.map(str::to_owned));
             scope.spawn("enrol", async move {
                 let _place = places.acquire().await;
-                let node = Node::enrol(&dir, n, &coordinator, token.as_deref(), meters).await;
+                let node = Node::enrol(&dir, n, &coordinator, token.as_deref(), meters, socket).await;
                 // Nobody listens any more only after another one failed.
                 let _ = done.send((n, node)).await;
             });

@@ -1,5 +1,5 @@
-//! `muster-fleet`: many nodes in one process, for a real coordinator. They have real keys and certificates, their
-//! own sockets, the agent's own enrolment, dialling and delays; what is behind a real agent (GPUs, cells) they
+//! `muster-fleet`: many nodes in one process, for a real coordinator. They have real keys, certificates and links,
+//! the agent's own enrolment and delays, and one socket together; what is behind a real agent (GPUs, cells) they
 //! only say.
 //!
 //! [`node`] is one of them from enrolment on, [`link`] one connection, [`cells`] what it says of its cells,

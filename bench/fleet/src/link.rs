@@ -5,11 +5,11 @@ use bytes::Bytes;
 use muster_agent::{
     chance::jitter,
     clock, host,
-    link::wire::{self, ANSWER_TIMEOUT, FrameReader, WireError},
+    link::wire::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, FrameReader, WireError},
     supervise::Scope,
 };
 use muster_pki::{
-    client::{self, TimeSource},
+    client::{self, SERVER_NAME, TimeSource},
     files,
 };
 use muster_protocol::{
@@ -93,7 +93,11 @@ async fn dial(node: &Arc<Node>) -> Result<Dialled, WireError> {
     let timed = Arc::clone(node);
     let time = TimeSource::new(move || timed.clock.trusted_ms());
     let config = client::link(&certificate.roots, certificate.chain, &key, time).map_err(broken)?;
-    let connection = wire::connect(&node.coordinator, config).await?;
+    let address = tokio::net::lookup_host(&node.coordinator).await?.next().ok_or(WireError::Ended)?;
+    let endpoint = node.endpoint(address)?;
+    let connecting = endpoint.connect_with(config, address, SERVER_NAME)?;
+    let connection = timeout(CONNECT_TIMEOUT, connecting).await;
+    let connection = connection.map_err(|_| WireError::Silent(node.coordinator.clone()))??;
     let (mut send, receive) = connection.open_bi().await?;
     send.write_chunk(encode(Kind::Hello, &hello(node))).await?;
     let mut frames = FrameReader::new(receive);

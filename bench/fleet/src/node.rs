@@ -7,13 +7,16 @@ use muster_agent::{
     clock::{self, Clock},
     enrol::{self, EnrolError, Token},
     identity::{self, Identity},
-    link::Delays,
+    link::{Delays, socket},
 };
 use muster_protocol::inventory::{FoundSlot, Host, Inventory};
+use quinn::Endpoint;
 use sha2::{Digest, Sha256};
 use std::{
+    io,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::{sync::watch, time::Instant};
@@ -57,6 +60,8 @@ pub struct Node {
     pub mode: watch::Sender<Mode>,
     /// Where it is counted.
     pub meters: Arc<Meters>,
+    /// The socket of the whole fleet: one each would cost three megabytes a node.
+    socket: Arc<OnceLock<Endpoint>>,
 }
 
 /// The machine that node `n` of a directory says it is; always the same one.
@@ -92,6 +97,7 @@ impl Node {
         coordinator: &str,
         token: Option<&str>,
         meters: Arc<Meters>,
+        socket: Arc<OnceLock<Endpoint>>,
     ) -> anyhow::Result<Self> {
         let host = machine(dir, n);
         let dir = dir.join(n.to_string());
@@ -112,6 +118,7 @@ impl Node {
             reports: AtomicU64::new(0),
             mode: watch::channel(Mode::Off).0,
             meters,
+            socket,
         })
     }
 
@@ -126,6 +133,18 @@ impl Node {
             isolation: "none".into(),
             ..Inventory::default()
         }
+    }
+
+    /// The socket to dial from.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub fn endpoint(&self, towards: SocketAddr) -> io::Result<&Endpoint> {
+        if self.socket.get().is_none() {
+            // Another node may have been first; then that one stands.
+            let _ = self.socket.set(socket::endpoint(towards)?);
+        }
+        self.socket.get().ok_or_else(|| io::Error::other("no socket"))
     }
 
     /// What it was told.

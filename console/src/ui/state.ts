@@ -23,6 +23,7 @@ const TONES: Record<string, Tone> = {
   success: "good",
   valid: "good",
   held: "warn",
+  stalled: "warn",
   refused: "warn",
   disabled: "warn",
   expired: "bad",

@@ -43,7 +43,7 @@ fn warning(free: u64) -> Option<String> {
         ..FULL => Some(format!(
             "disk_full: {mib} MiB are free where the database lies; free some, or nothing can be launched"
         )),
-        ..LOW => Some(format!("disk_low: {mib} MiB are free where the database lies")),
+        FULL..LOW => Some(format!("disk_low: {mib} MiB are free where the database lies")),
         _ => None,
     }
 }

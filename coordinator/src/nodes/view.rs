@@ -255,7 +255,7 @@ fn conditions(app: &App, node: NodeId, now_ms: i64) -> Vec<Condition> {
 fn disk_condition(free: u64) -> Option<Condition> {
     let code = match free {
         ..DISK_FULL => "disk_full",
-        ..DISK_LOW => "disk_low",
+        DISK_FULL..DISK_LOW => "disk_low",
         _ => return None,
     };
     Some(Condition { code, detail: format!("{} MiB are free where its journal and its homes lie.", free >> 20) })

@@ -39,7 +39,7 @@ pub(super) fn page(
         "SELECT created_ms, id FROM allocations WHERE tenant_id = $1 AND (created_ms, id) < ($2, $3) \
          AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
          AND (CAST($6 AS TEXT) IS NULL OR REPLACE(LOWER(name), $6, '') <> LOWER(name) OR id = $6) \
-         AND ($7 = 'all' OR ($7 = 'active' AND state NOT IN ('released', 'failed')) \
+         AND (CAST($7 AS TEXT) = 'all' OR ($7 = 'active' AND state NOT IN ('released', 'failed')) \
          OR ($7 = 'history' AND state IN ('released', 'failed')) \
          OR ($7 = 'attention' AND (state IN ('degraded', 'release_failed') \
          OR (state = 'failed' AND COALESCE(ended_ms, created_ms) > $8)))) \

@@ -49,7 +49,7 @@ pub(crate) fn nowhere(path: &str) -> String {
             ("node", "nd"),
             ("slot", "sl"),
             ("operation", "op"),
-            ("task", "op"),
+            ("task", if path.contains("/nodes/") { "nt" } else { "op" }),
             ("sku", "ku"),
             ("key", "sk"),
             ("token", "bt"),

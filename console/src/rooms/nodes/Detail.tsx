@@ -17,7 +17,8 @@ const EVERY_MS = 3000;
 const CRUMBS = [[LIFECYCLE, "Lifecycle"]] as const;
 
 export function NodePage({ id, tab, onTab }: { id: string; tab: string | undefined; onTab: (tab: string) => void }) {
-  const one = useQuery(oneQuery<Node>(at("/api/v1/admin/nodes/{node_id}", { node_id: id }), EVERY_MS));
+  // What is measured changes without an event.
+  const one = useQuery({ ...oneQuery<Node>(at("/api/v1/admin/nodes/{node_id}", { node_id: id })), refetchInterval: EVERY_MS });
   if (!one.data) {
     return (
       <Page title="Node" crumbs={CRUMBS}>

@@ -74,7 +74,11 @@ export function Nodes({ filters, onFilters }: { filters: Filters; onFilters: (fi
   const pause = usePause();
   const every = pause.paused ? false : EVERY_MS;
   const { sort, ...narrow } = filters;
-  const list = useInfiniteQuery(listQuery<Node>(at("/api/v1/admin/nodes"), { limit: PAGE, ...narrow }, every));
+  // What is measured changes without an event. Many pages are asked for again more rarely.
+  const list = useInfiniteQuery({
+    ...listQuery<Node>(at("/api/v1/admin/nodes"), { limit: PAGE, ...narrow }),
+    refetchInterval: (query) => every && every * Math.max(1, query.state.data?.pages.length ?? 1),
+  });
   const set = (name: keyof Filters) => (value: string) => {
     const { [name]: _, ...others } = filters;
     onFilters(value ? { ...others, [name]: value } : others);

@@ -7,6 +7,7 @@ import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, Search, State } from "../../ui/kit";
 import { RunLink } from "../paths";
 import { took } from "../tasks/Steps";
+import { sayKind } from "../tasks/words";
 
 const STATES = [
   ["", "Any state"],
@@ -18,8 +19,8 @@ const STATES = [
 ] as const;
 
 const COLUMNS: Column<Operation>[] = [
-  { head: "What", sort: (one) => one.kind, cell: (one) => one.kind },
-  { head: "State", sort: (one) => one.outcome ?? one.state, cell: (one) => <State of={one.outcome ?? one.state} /> },
+  { head: "What", sort: (one) => one.kind, cell: (one) => <>{sayKind(one)} <span className="hint">{one.kind}</span></> },
+  { head: "State", sort: (one) => one.outcome ?? one.state, cell: (one) => <State of={one.stalled_since ? "stalled" : (one.outcome ?? one.state)} /> },
   { head: "On", cell: (one) => <code className="clip" title={one.subject.id}>{one.subject.id || "nothing recorded"}</code> },
   { head: "By", sort: (one) => one.initiator.name, cell: (one) => one.initiator.name || one.initiator.kind },
   { head: "Took", number: true, cell: (one) => took(one.started_at, one.ended_at) || "not begun" },

@@ -14,7 +14,7 @@ const EVERY_MS = 5000;
 export function Overview() {
   const pause = usePause();
   const every = pause.paused ? false : EVERY_MS;
-  const numbers = useQuery(oneQuery(at("/api/v1/admin/overview"), every));
+  const numbers = useQuery({ ...oneQuery(at("/api/v1/admin/overview")), refetchInterval: every });
   return (
     <Page title="Overview" aside={<Freshness at={numbers.dataUpdatedAt} pause={pause} />}>
       <Queue every={every} />

@@ -10,9 +10,9 @@ import "./overview.css";
 /** From so many items of one cause on they are shown folded. */
 const FOLD = 4;
 
-/** The queue of one family, or of all; asked for every `every` ms. */
+/** The queue of one family, or of all; asked for every `every` ms, since silence is told by nobody. */
 export function attentionQuery(family: "lifecycle" | "allocations" | undefined, every: number | false) {
-  return oneQuery(at("/api/v1/admin/attention", undefined, { family }), every);
+  return { ...oneQuery(at("/api/v1/admin/attention", undefined, { family })), refetchInterval: every };
 }
 
 export function Queue({ family, every }: { family?: "lifecycle" | "allocations"; every: number | false }) {
