@@ -111,9 +111,14 @@ pub(super) fn page(tx: &mut Tx, filter: &Filter, page: &PageQuery) -> Result<Vec
 /// # Errors
 /// Only what the store says.
 pub fn last_in(tx: &mut Tx, action: &str, target: &str) -> Result<Option<Entry>, Problem> {
-    let filter = Filter { action: Some(action.to_owned()), target: Some(target.to_owned()), ..Filter::default() };
-    let one = PageQuery { cursor: None, limit: Some(1) };
-    Ok(page(tx, &filter, &one)?.into_iter().next())
+    // By its target's own index: lists ask this for each of their rows.
+    tx.opt(
+        "SELECT id, at_ms, actor_kind, actor_id, actor_name, action, target, tenant_id, project_id, outcome, reason, \
+         correlation_id, source_ip, before_json, after_json, seq, hash FROM audit_events \
+         WHERE target = $1 AND action = $2 ORDER BY at_ms DESC, id DESC LIMIT 1",
+        &values![target, action],
+        read,
+    )
 }
 
 /// One event.
