@@ -177,12 +177,3 @@ mod tests {
         assert_eq!((greeting.join_sequence, greeting.machine_sha256.as_str()), (i64::MAX, ""));
     }
 }
-
-/// Whether a node that may not connect waits for an operator, after a restore: it is to come again.
-///
-/// # Errors
-/// Only what the store says.
-pub async fn waits(app: &App, id: NodeId) -> Result<bool, Problem> {
-    let node = app.store.read(move |tx| store::find_in(tx, id)).await?;
-    Ok(node.is_some_and(|node| node.facets.lifecycle == Lifecycle::PendingApproval && node.revoked_ms.is_none()))
-}
