@@ -51,13 +51,14 @@ fn the_queue_names_what_waits_and_forgets_it_when_its_cause_is_gone() {
         let slots = operator.get(&format!("{path}/slots")).await.ok();
         let slot = format!("{path}/slots/{}", slots["items"][0]["id"].as_str().unwrap());
         let _ = operator.post(&format!("{slot}/approve"), &json!({})).await.ok();
+        // Acts of one millisecond have no order among them.
+        world.pass_ms(1);
         let why = "the fan rattles";
         let held = operator.post(&format!("{slot}/quarantine"), &json!({ "reason": why })).await.ok();
         assert_eq!(held["holds"][0]["reason"], why);
         assert_eq!(causes(&operator, "lifecycle").await, ["slots_held"]);
         let long = json!({ "reason": "x".repeat(501) });
         assert_eq!(operator.post(&format!("{slot}/clear"), &long).await.refusal(), (422, "validation_failed"));
-        // Two acts of one millisecond have no order.
         world.pass_ms(1);
         let _ = operator.post(&format!("{slot}/clear"), &json!({ "reason": "a new fan" })).await.ok();
         assert!(causes(&operator, "lifecycle").await.is_empty());
