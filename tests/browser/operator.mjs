@@ -106,7 +106,7 @@ await browse(async (page, { step, world, context }) => {
 
     await sure(page, "Probe");
     const progress = page.getByRole("region", { name: "nodes.probe" });
-    await progress.getByText("Succeeded").waitFor();
+    await progress.getByText("Succeeded").first().waitFor();
     await progress.getByRole("link", { name: "View run" }).waitFor();
     step("probed, with its steps on the page");
 

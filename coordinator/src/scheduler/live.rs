@@ -195,11 +195,14 @@ impl Live {
         Ok(skus.iter().map(|sku| room(&inner.work, &wanted(sku))).collect())
     }
 
-    /// Why a request fits nowhere now, or none if it fits.
+    /// Why a request fits nowhere now, or none if it fits. Both answers are true of a snapshot that was read after
+    /// the call: here no compare-and-set comes after, which would find a node that was closed meanwhile.
     ///
     /// # Errors
     /// What the store says.
     pub async fn look(&self, app: &App, request: &Request, count: usize) -> Result<Result<(), Reasons>, Problem> {
+        let asked = self.moment();
+        self.refresh(app, asked).await?;
         Ok(self.claim(app, request, count).await?.map(drop))
     }
 
