@@ -6,10 +6,13 @@ SHELL := /bin/bash
 CARGO ?= cargo
 GPU ?= sim
 DEMO_FLAGS ?=
+FROM ?= 0
+SEEDS ?= 10000
+FUZZ_SECONDS ?= 600
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test soak build bench golden pictures deb clean prepare prepare-test
+.PHONY: demo test soak soak-sim fuzz build bench golden pictures deb clean prepare prepare-test
 
 demo: prepare pages ## Coordinator, three simulated GPU nodes, an operator and a user; Ctrl-C stops all
 	$(CARGO) build --locked
@@ -22,6 +25,14 @@ soak: prepare-test ## 1,000 rounds of launch, terminal, something dies, recover,
 	$(CARGO) build --locked --workspace
 	MUSTER_SOAK_ROUNDS=$(or $(ROUNDS),1000) $(if $(SEED),MUSTER_SOAK_SEED=$(SEED)) \
 		$(CARGO) nextest run --locked -p muster-tests --no-capture -E 'test(soak)'
+
+soak-sim: prepare ## Ten thousand seeds of the simulation and the planted bugs (FROM, SEEDS; hours)
+	$(CARGO) build --locked --profile sim -p muster-sim
+	target/sim/muster-sim seeds --from $(FROM) --count $(SEEDS) --jobs $$(nproc) --quiet
+	tests/sim/plants
+
+fuzz: prepare ## Searches with libFuzzer for inputs that break a parser (FUZZ_SECONDS a target)
+	fuzz/search $(FUZZ_SECONDS)
 
 build: prepare pages ## Release binaries in target/release
 	$(CARGO) build --locked --release

@@ -2,6 +2,7 @@
 //! word the coordinator gave, carried on by the kernel's clock since boot, and never before this build.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -62,36 +63,78 @@ pub struct Word {
     pub boot_id: String,
 }
 
+/// What the two clocks of a machine show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// As [`wall_ms`].
+    pub wall_ms: i64,
+    /// As [`boot_ms`].
+    pub boot_ms: i64,
+}
+
+/// Where the clocks are read.
+#[derive(Clone, Default)]
+pub enum Source {
+    /// This machine.
+    #[default]
+    Machine,
+    /// Clocks of a machine that is simulated.
+    Given(Arc<dyn Fn() -> Reading + Send + Sync>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Machine) { "Machine" } else { "Given" })
+    }
+}
+
 /// Trusted time, shared by all who need it.
 #[derive(Debug, Clone)]
 pub struct Clock {
     word: Arc<Mutex<Word>>,
     boot_id: Arc<str>,
+    source: Source,
 }
 
 impl Clock {
-    /// Starts from the word kept in the journal.
+    /// Starts from the word kept in the journal; `boot_id` as [`boot_id`].
     #[must_use]
-    pub fn new(kept: Option<Word>) -> Self {
-        Self { word: Arc::new(Mutex::new(kept.unwrap_or_default())), boot_id: boot_id().into() }
+    pub fn new(kept: Option<Word>, boot_id: &str, source: Source) -> Self {
+        Self { word: Arc::new(Mutex::new(kept.unwrap_or_default())), boot_id: boot_id.into(), source }
+    }
+
+    /// The wall clock, as [`wall_ms`].
+    #[must_use]
+    pub fn wall_ms(&self) -> i64 {
+        match &self.source {
+            Source::Machine => wall_ms(),
+            Source::Given(read) => read().wall_ms,
+        }
+    }
+
+    fn boot_ms(&self) -> i64 {
+        match &self.source {
+            Source::Machine => boot_ms(),
+            Source::Given(read) => read().boot_ms,
+        }
     }
 
     /// Trusted time, ms since 1970: never later than the truth, so that nothing is taken for expired that is not.
     #[must_use]
     pub fn trusted_ms(&self) -> i64 {
         let word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
-        trusted(&word, &self.boot_id, boot_ms())
+        trusted(&word, &self.boot_id, self.boot_ms())
     }
 
     /// This moment.
     #[must_use]
     pub fn now(&self) -> Moment {
-        Moment { wall_ms: wall_ms(), boot_ms: boot_ms(), boot_id: self.boot_id.to_string() }
+        Moment { wall_ms: self.wall_ms(), boot_ms: self.boot_ms(), boot_id: self.boot_id.to_string() }
     }
 
     /// The coordinator said what time it is. Time never goes back.
     pub fn hear(&self, coordinator_ms: i64) -> Word {
-        let now = boot_ms();
+        let now = self.boot_ms();
         let mut word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = Word {
             coordinator_ms: coordinator_ms.max(trusted(&word, &self.boot_id, now)),
@@ -123,7 +166,7 @@ mod tests {
 
     #[test]
     fn nothing_is_before_the_build_and_time_never_goes_back() {
-        let clock = Clock::new(None);
+        let clock = Clock::new(None, &boot_id(), Source::Machine);
         assert_eq!(clock.trusted_ms(), build_floor_ms());
         let future = build_floor_ms() + 10_000_000;
         clock.hear(future);

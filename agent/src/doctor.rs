@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     gpu, host,
     identity::{Identity, Stage},
-    link::wire,
+    link::{socket::Sockets, wire},
     privileges, root, status,
 };
 use muster_pki::{
@@ -227,7 +227,7 @@ async fn coordinator(checks: &mut Checks, state_dir: &Path, identity: &Identity,
             .and_then(|pin| Ok(client::enrol_pinned(pin)?.0)),
     };
     let tried = match config {
-        Ok(config) => wire::connect(address, config).await.map_err(|error| error.to_string()),
+        Ok(config) => wire::connect(&Sockets::Udp, address, config).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match tried {

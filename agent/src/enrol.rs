@@ -4,9 +4,12 @@
 //! has the hash that the token names.
 
 use crate::{
-    clock,
+    clock::Clock,
     identity::{Identity, Stage},
-    link::wire::{self, ANSWER_TIMEOUT, FrameReader, WireError},
+    link::{
+        socket::Sockets,
+        wire::{self, ANSWER_TIMEOUT, FrameReader, WireError},
+    },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use muster_pki::{
@@ -155,20 +158,28 @@ pub struct Standing {
     pub coordinator_ms: i64,
 }
 
+/// The way from this machine to its coordinator.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// Where key, certificate and identity lie.
+    pub state_dir: &'a Path,
+    /// `host:port` to dial.
+    pub coordinator: &'a str,
+    /// The network.
+    pub sockets: &'a Sockets,
+    /// The clocks.
+    pub clock: &'a Clock,
+}
+
 /// Spends a token. On success identity, key and certificate (if issued at once) are in the state directory;
 /// on a refusal nothing is.
 ///
 /// # Errors
 /// [`EnrolError`]. After a lost answer the key stays, so that the same token can be tried again.
-pub async fn enroll(
-    state_dir: &Path,
-    coordinator: &str,
-    token: &Token,
-    host: Host,
-    gpu_uuids: Vec<String>,
-) -> Result<Standing, EnrolError> {
+pub async fn enroll(way: Way<'_>, token: &Token, host: Host, gpu_uuids: Vec<String>) -> Result<Standing, EnrolError> {
+    let Way { state_dir, coordinator, sockets, clock } = way;
     let (config, findings) = client::enrol_pinned(token.pin)?;
-    let connection = wire::connect(coordinator, config).await.map_err(|error| {
+    let connection = wire::connect(sockets, coordinator, config).await.map_err(|error| {
         let wrong = findings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wrong_ca;
         if wrong { EnrolError::WrongCa(coordinator.to_owned()) } else { error.into() }
     })?;
@@ -188,10 +199,10 @@ pub async fn enroll(
         csr_der: key.request()?,
         host,
         gpu_uuids,
-        clock_ms: clock::wall_ms(),
+        clock_ms: clock.wall_ms(),
     };
     let reply = ask(&connection, Kind::EnrolRequest, &request).await?;
-    let standing = settle(reply, coordinator, &hex::encode(token.pin));
+    let standing = settle(reply, coordinator, &hex::encode(token.pin), clock.wall_ms());
     match &standing {
         Ok(standing) => keep(state_dir, standing)?,
         Err(EnrolError::Refused { .. }) => Identity::forget(state_dir)?,
@@ -204,19 +215,14 @@ pub async fn enroll(
 ///
 /// # Errors
 /// [`EnrolError`]; whether it is worth asking again says [`EnrolError::is_final`].
-pub async fn poll(
-    state_dir: &Path,
-    coordinator: &str,
-    identity: &Identity,
-    time: TimeSource,
-    host: Host,
-) -> Result<Standing, EnrolError> {
+pub async fn poll(way: Way<'_>, identity: &Identity, time: TimeSource, host: Host) -> Result<Standing, EnrolError> {
+    let Way { state_dir, coordinator, sockets, clock } = way;
     let config = match files::load_node_certificate(state_dir)? {
         Some(known) => client::enrol_known(&known.roots, time)?,
         None => client::enrol_pinned(identity.pin()?)?.0,
     };
     let key = files::load_node_key(state_dir)?.ok_or_else(|| anyhow::anyhow!("the node's key is gone"))?;
-    let connection = wire::connect(coordinator, config).await?;
+    let connection = wire::connect(sockets, coordinator, config).await?;
     let mut exporter = [0; PROOF_LEN];
     connection
         .export_keying_material(&mut exporter, PROOF_LABEL, b"")
@@ -225,11 +231,11 @@ pub async fn poll(
         node_id: identity.node_id.to_string(),
         csr_der: key.request()?,
         proof: key.prove(&exporter)?,
-        clock_ms: clock::wall_ms(),
+        clock_ms: clock.wall_ms(),
         host: Some(host),
     };
     let reply = ask(&connection, Kind::EnrolPoll, &request).await?;
-    let standing = settle(reply, coordinator, &identity.ca_sha256)?;
+    let standing = settle(reply, coordinator, &identity.ca_sha256, clock.wall_ms())?;
     if standing.identity.node_id != identity.node_id {
         return Err(EnrolError::Nonsense("it is about another node"));
     }
@@ -271,7 +277,7 @@ async fn ask<M: Message>(connection: &Connection, kind: Kind, request: &M) -> Re
     reply
 }
 
-fn settle(reply: EnrolReply, coordinator: &str, ca_sha256: &str) -> Result<Standing, EnrolError> {
+fn settle(reply: EnrolReply, coordinator: &str, ca_sha256: &str, wall_ms: i64) -> Result<Standing, EnrolError> {
     let stage = match reply.status.as_str() {
         "pending" => Stage::Pending,
         "issued" => Stage::Issued,
@@ -293,7 +299,7 @@ fn settle(reply: EnrolReply, coordinator: &str, ca_sha256: &str) -> Result<Stand
         }
     };
     let asked = Duration::from_millis(u64::from(reply.retry_after_ms));
-    let skew_ms = reply.clock_ms - clock::wall_ms();
+    let skew_ms = reply.clock_ms - wall_ms;
     Ok(Standing {
         identity: Identity {
             node_id,
@@ -339,9 +345,13 @@ mod tests {
             ("token_revoked", "revoked"),
             ("token_unknown", "unknown"),
         ] {
-            let error =
-                settle(EnrolReply { status: "refused".into(), refusal: code.into(), ..EnrolReply::default() }, "c", "")
-                    .unwrap_err();
+            let error = settle(
+                EnrolReply { status: "refused".into(), refusal: code.into(), ..EnrolReply::default() },
+                "c",
+                "",
+                0,
+            )
+            .unwrap_err();
             assert!(error.to_string().contains(word) && error.to_string().contains("token") && error.is_final());
         }
     }
@@ -354,14 +364,14 @@ mod tests {
             fleet_id: "f".into(),
             ..EnrolReply::default()
         };
-        assert!(settle(good.clone(), "c", "").is_ok());
+        assert!(settle(good.clone(), "c", "", 0).is_ok());
         for bad in [
             EnrolReply { status: "maybe".into(), ..good.clone() },
             EnrolReply { node_id: "x".into(), ..good.clone() },
             EnrolReply { fleet_id: String::new(), ..good.clone() },
             EnrolReply { status: "issued".into(), ..good },
         ] {
-            assert!(matches!(settle(bad, "c", ""), Err(EnrolError::Nonsense(_))));
+            assert!(matches!(settle(bad, "c", "", 0), Err(EnrolError::Nonsense(_))));
         }
     }
 }

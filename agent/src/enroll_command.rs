@@ -2,11 +2,13 @@
 
 use crate::{
     args,
+    clock::{Clock, Source},
     config::Config,
-    enrol::{self, EnrolError, Standing, Token},
+    enrol::{self, EnrolError, Standing, Token, Way},
     gpu::Gpus,
     host,
     identity::{self, Identity, Stage},
+    link::socket::Sockets,
     privileges,
 };
 use anyhow::bail;
@@ -28,8 +30,9 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
     let name = arguments.name.or_else(|| config.name.clone());
     let facts = host::facts(name.as_deref(), state_dir);
     let gpus: Vec<_> = Gpus::start(config.gpu.clone()).inventory().gpus.into_iter().map(|gpu| gpu.uuid).collect();
-    let standing =
-        enrol::enroll(state_dir, &arguments.coordinator, &token, facts.clone(), gpus).await.map_err(refused)?;
+    let clock = Clock::new(None, &facts.boot_id, Source::Machine);
+    let way = Way { state_dir, coordinator: &arguments.coordinator, sockets: &Sockets::Udp, clock: &clock };
+    let standing = enrol::enroll(way, &token, facts.clone(), gpus).await.map_err(refused)?;
     let user = privileges::target(config.user.as_deref())?;
     let hand_over = || user.as_ref().map_or(Ok(()), |user| privileges::hand_over(state_dir, user));
     hand_over()?;
@@ -42,7 +45,7 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
         tokio::time::sleep(wait).await;
         let coordinator_ms = standing.coordinator_ms;
         let time = TimeSource::new(move || coordinator_ms);
-        match enrol::poll(state_dir, &arguments.coordinator, &standing.identity, time, facts.clone()).await {
+        match enrol::poll(way, &standing.identity, time, facts.clone()).await {
             Ok(now) if now.identity.stage == Stage::Issued => {
                 hand_over()?;
                 println!("Approved: {} has its certificate.", now.identity.node_id);

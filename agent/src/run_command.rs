@@ -5,27 +5,24 @@
 
 use crate::{
     args,
-    cells::{Driver, Tools},
-    clock::Clock,
+    cells::Tools,
+    clock::{Clock, Source},
     config::Config,
-    enrol, host,
+    enrol::{self, Way},
+    gpu::Gpus,
+    host,
     identity::{self, Identity, Stage},
     journal::Journal,
-    link,
-    node::Node,
-    notify, privileges,
-    root::{self, Level, Reply, Request},
+    link::socket::Sockets,
+    node::{self, Parts},
+    notify, privileges, root,
     status::{self, Board, LinkState},
-    supervise::Scope,
-    tasks::{Bench, Tasks},
-    telemetry::{self, Backlog, Sampler},
+    supervise::Aside,
+    telemetry::HostSampler,
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
 use muster_pki::client::TimeSource;
-use muster_protocol::{
-    facts::{FactBody, Xid},
-    inventory::{Host, Inventory},
-};
+use muster_protocol::inventory::Host;
 use nix::{
     fcntl::{Flock, FlockArg},
     sys::stat::{Mode, umask},
@@ -38,7 +35,7 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::sleep,
 };
 
@@ -123,67 +120,30 @@ async fn agent(prepared: Prepared, stop: watch::Receiver<bool>) -> anyhow::Resul
     let Prepared { config, state_dir, identity, host, client, events, journal } = prepared;
     // Waiting for approval is work, too: systemd is not kept waiting for a person.
     notify::ready();
-    let clock = Clock::new(journal.word());
+    let clock = Clock::new(journal.word(), &host.boot_id, Source::Machine);
     let coordinator = config.coordinator.clone().unwrap_or_else(|| identity.coordinator.clone());
     let board = Board::default();
-    let Some(identity) = approved(&state_dir, &coordinator, identity, &host, &clock, &board, stop.clone()).await?
-    else {
+    let sockets = Sockets::Udp;
+    let way = Way { state_dir: &state_dir, coordinator: &coordinator, sockets: &sockets, clock: &clock };
+    let Some(identity) = approved(way, identity, &host, &board, stop.clone()).await? else {
         return Ok(());
     };
-    let (level, not_enforced) = hello(&client, &identity).await?;
     let gpu_config = config.gpu.clone();
-    let gpus = crate::supervise::blocking("gpu-start", move || crate::gpu::Gpus::start(gpu_config)).await?;
-    let facts = Arc::new(Notify::new());
-    let tools = Tools {
-        root: client.clone(),
-        journal: journal.clone(),
-        clock: clock.clone(),
-        gpus: gpus.clone(),
-        facts: Arc::clone(&facts),
-    };
-    let (driver, cells) = Driver::new(tools.clone()).await?;
-    let look = {
-        let (host, gpus, not_enforced, slots) = (host.clone(), gpus.clone(), not_enforced.clone(), config.cpu_slots);
-        move || telemetry::inventory(&host, gpus.inventory(), slots, level, &not_enforced)
-    };
-    let (inventory, inventory_seen) = watch::channel(Arc::new(look()));
-    let bench = Bench { tools: tools.clone(), host: host.clone(), state_dir: state_dir.clone(), level, not_enforced };
-    let (sampler, samples) = (Sampler::new(&state_dir, gpus, client, cells.clone()), Arc::<Backlog>::default());
-    let node = Arc::new(Node {
-        identity,
-        samples: Arc::clone(&samples),
-        state_dir,
-        coordinator,
-        host,
-        clock,
-        journal,
-        cells,
-        tasks: Tasks::new(bench),
-        inventory: inventory_seen,
-        facts,
-        board,
-    });
-    tracing::info!(node = %node.identity.node_id, level = level.word(), "the agent is up");
-    let mut scope = Scope::default();
-    scope.spawn("cells", driver.run(events));
-    scope.spawn("telemetry", telemetry::keep(sampler, samples));
-    scope.spawn("gpus", follow_gpus(tools, inventory, look));
-    scope.spawn("status", status::keep(Arc::clone(&node)));
-    scope.spawn("link", link::keep(node, stop.clone()));
-    match scope.ended().await {
-        "link" => Ok(()),
-        "cells" => bail!("the root half is gone; start the agent again, its cells live on"),
-        ended => bail!("the task `{ended}` ended"),
-    }
+    let gpus = Aside::Thread.run("gpu-start", move || Gpus::start(gpu_config)).await?;
+    let tools = Tools { root: client, journal, clock, gpus, facts: Arc::default(), aside: Aside::Thread };
+    let sampler = Some(HostSampler::new(&state_dir));
+    let cpu_slots = config.cpu_slots;
+    let parts = Parts { identity, state_dir, coordinator, sockets, host, tools, events, board, cpu_slots, sampler };
+    let (node, mut scope) = node::start(parts, stop).await?;
+    scope.spawn("status", status::keep(node));
+    node::ended(scope).await
 }
 
 /// Waits for approval if need be; nothing if the agent was told to end meanwhile.
 async fn approved(
-    state_dir: &Path,
-    coordinator: &str,
+    way: Way<'_>,
     identity: Identity,
     host: &Host,
-    clock: &Clock,
     board: &Board,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<Identity>> {
@@ -193,12 +153,12 @@ async fn approved(
     board.link(LinkState::Pending);
     tracing::info!(node = %identity.node_id, "waiting for approval: muster nodes approve {}", identity.node_id);
     loop {
-        let trusted = clock.clone();
+        let trusted = way.clock.clone();
         let time = TimeSource::new(move || trusted.trusted_ms());
-        let asked = enrol::poll(state_dir, coordinator, &identity, time, host.clone()).await;
+        let asked = enrol::poll(way, &identity, time, host.clone()).await;
         let wait = match asked {
             Ok(standing) if standing.identity.stage == Stage::Issued => {
-                clock.hear(standing.coordinator_ms);
+                way.clock.hear(standing.coordinator_ms);
                 return Ok(Some(standing.identity));
             }
             Ok(standing) => standing.retry_after,
@@ -212,49 +172,5 @@ async fn approved(
             () = sleep(wait) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(None),
         }
-    }
-}
-
-async fn hello(client: &root::Client, identity: &Identity) -> anyhow::Result<(Level, Vec<String>)> {
-    let request = Request::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), node: identity.node_id };
-    match client.ask(request).await.context("the root half")? {
-        Reply::Hello { level, not_enforced, .. } => Ok((level, not_enforced)),
-        _ => bail!("the root half answered out of turn"),
-    }
-}
-
-/// Publishes each change of the GPUs, and puts each XID into the outbox.
-async fn follow_gpus(
-    tools: Tools,
-    inventory: watch::Sender<Arc<Inventory>>,
-    look: impl Fn() -> Inventory + Send + 'static,
-) {
-    let changed = Arc::new(Notify::new());
-    let hook = Arc::clone(&changed);
-    tools.gpus.on_change(move || hook.notify_one());
-    let mut seen = 0;
-    loop {
-        let now = Arc::new(look());
-        inventory.send_if_modified(|last| {
-            let differs = *last != now;
-            *last = now;
-            differs
-        });
-        let (xids, lost) = tools.gpus.xids_after(seen);
-        if lost > 0 {
-            tracing::warn!(lost, "XIDs came faster than they could be kept");
-        }
-        for event in xids {
-            seen = event.number;
-            let xid = Xid { gpu_uuid: event.gpu_uuid, xid: event.xid, source: event.source.to_owned() };
-            match tools.journal.fact(event.at_ms, FactBody::Xid(xid)).await {
-                Ok(true) => tools.facts.notify_one(),
-                Ok(false) => tracing::warn!("the outbox is full; an XID is not in it"),
-                Err(error) => tracing::error!(%error, "an XID is not in the journal"),
-            }
-        }
-        changed.notified().await;
-        // A storm of changes becomes a few.
-        sleep(Duration::from_millis(100)).await;
     }
 }

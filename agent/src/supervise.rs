@@ -75,6 +75,33 @@ pub async fn blocking<T: Send + 'static>(
     answer.await.map_err(|_| io::Error::other(format!("{name} panicked")))
 }
 
+/// Where blocking work is done that would hold up the one thread of the `run` half.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Aside {
+    /// On a thread of its own.
+    #[default]
+    Thread,
+    /// At once, where it is asked for: a simulation has one thread.
+    Here,
+}
+
+impl Aside {
+    /// Does it.
+    ///
+    /// # Errors
+    /// As [`blocking`].
+    pub async fn run<T: Send + 'static>(
+        self,
+        name: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        match self {
+            Self::Thread => blocking(name, work).await,
+            Self::Here => Ok(work()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

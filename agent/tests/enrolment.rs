@@ -2,10 +2,11 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use muster_agent::{
-    enrol::{self, EnrolError, Token},
+    clock::{Clock, Source},
+    enrol::{self, EnrolError, Token, Way},
     host,
     identity::{Identity, Stage},
-    link::wire::FrameReader,
+    link::{socket::Sockets, wire::FrameReader},
 };
 use muster_pki::{Arrival, Ca, Csr, Trust, client::TimeSource, files, server, transport::EndpointKeys};
 use muster_protocol::{
@@ -113,8 +114,16 @@ fn token(pin: [u8; 32]) -> Token {
     Token::parse(&format!("{id}.{}.{}", URL_SAFE_NO_PAD.encode([7; 32]), URL_SAFE_NO_PAD.encode(pin))).unwrap()
 }
 
+fn clock() -> Clock {
+    Clock::new(None, "boot", Source::Machine)
+}
+
+fn way<'a>(state_dir: &'a Path, coordinator: &'a str, clock: &'a Clock) -> Way<'a> {
+    Way { state_dir, coordinator, sockets: &Sockets::Udp, clock }
+}
+
 async fn enroll(state: &Path, address: &str, token: &Token) -> Result<enrol::Standing, EnrolError> {
-    enrol::enroll(state, address, token, host::facts(None, state), vec![]).await
+    enrol::enroll(way(state, address, &clock()), token, host::facts(None, state), vec![]).await
 }
 
 #[tokio::test]
@@ -129,9 +138,10 @@ async fn pending_then_issued_by_proof_of_the_same_key() {
     assert_eq!(Identity::load(state.path()).unwrap(), Some(identity.clone()));
     assert_eq!(files::load_node_certificate(state.path()).unwrap(), None);
 
+    let clock = clock();
     let poll = || {
         let host = host::facts(None, state.path());
-        enrol::poll(state.path(), &address, &identity, TimeSource::new(now_ms), host)
+        enrol::poll(way(state.path(), &address, &clock), &identity, TimeSource::new(now_ms), host)
     };
     let (asked, standing) = tokio::join!(double.answer(|csr| double.issued(csr)), poll());
     assert!(matches!(asked, Asked::Poll(poll, true) if poll.node_id == double.node.to_string()));
@@ -192,7 +202,8 @@ async fn another_fleet_behind_the_same_address_is_refused() {
     let mut identity = standing.unwrap().identity;
     identity.fleet_id = "f0".into();
     let host = host::facts(None, state.path());
-    let poll = enrol::poll(state.path(), &address, &identity, TimeSource::new(now_ms), host);
+    let clock = clock();
+    let poll = enrol::poll(way(state.path(), &address, &clock), &identity, TimeSource::new(now_ms), host);
     let (_, standing) = tokio::join!(double.answer(|csr| double.issued(csr)), poll);
     assert!(matches!(standing, Err(EnrolError::Rehomed { .. })));
     assert_eq!(files::load_node_certificate(state.path()).unwrap(), None);

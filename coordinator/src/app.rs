@@ -124,7 +124,7 @@ fn kinds() -> Vec<operations::Kind> {
 impl App {
     /// Builds the application on an initialised data directory. Starts no task; blocks on the store, so call
     /// it before the edge runs.
-    pub fn build(config: Config, store: Store, clock: Clock, rng: Rng) -> anyhow::Result<Self> {
+    pub fn build(config: Config, store: Store, cpu: Cpu, clock: Clock, rng: Rng) -> anyhow::Result<Self> {
         let fleet = fleet::load(&store, &config.data_dir)?;
         let trust = muster_pki::Trust::new(&fleet.id, std::slice::from_ref(fleet.ca.certificate()))?;
         let (console, operator) = (routes::routes(Door::Console).1, routes::routes(Door::Operator).1);
@@ -135,7 +135,7 @@ impl App {
             store,
             clock,
             rng,
-            cpu: Cpu::start()?,
+            cpu,
             supervisor: Supervisor::default(),
             health: Health::default(),
             metrics: Metrics::default(),

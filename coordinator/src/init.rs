@@ -15,16 +15,27 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+/// Makes a data directory now, with the machine's clock and randomness; see [`init_with`].
+pub fn init(data_dir: &Path, url: Option<&str>, username: &str, password: &str) -> anyhow::Result<String> {
+    init_with(&Clock::System, Rng::from_system(), data_dir, url, username, password)
+}
+
 /// Makes a data directory. Refuses one that holds a database already, and leaves no half-made one behind
 /// that a second `init` would stumble over: the database is moved to its name last.
-pub fn init(data_dir: &Path, url: Option<&str>, username: &str, password: &str) -> anyhow::Result<String> {
+pub fn init_with(
+    clock: &Clock,
+    rng: Rng,
+    data_dir: &Path,
+    url: Option<&str>,
+    username: &str,
+    password: &str,
+) -> anyhow::Result<String> {
     let database = Database::vacant(data_dir, url)?;
     users::check_username(username)?;
     users::check_password(username, password)?;
     make_folders(data_dir)?;
     let unfinished = Unfinished::open(data_dir, database)?;
     let keys = fleet::keys(data_dir);
-    let (clock, rng) = (Clock::System, Rng::from_system());
     let now_ms = clock.now_ms();
     let id = format!("f{}", hex::encode(rng.bytes::<5>()));
     let ca = Ca::create(&id, now_ms)?;

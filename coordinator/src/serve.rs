@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::base::clock::Clock;
+use crate::base::cpu::Cpu;
 use crate::base::http::{Door, frame, listen};
 use crate::base::rng::Rng;
 use crate::base::{limits, memory, notify, watchdog};
@@ -36,7 +37,7 @@ pub fn serve(config: Config) -> anyhow::Result<()> {
     memory::give_large_blocks_back();
     let database = fleet::Database::of(&config.data_dir, config.database.as_deref())?;
     let _alone = fleet::lock(&config.data_dir)?;
-    let app = App::build(config, database.open()?, Clock::System, Rng::from_system())?;
+    let app = App::build(config, database.open()?, Cpu::start()?, Clock::System, Rng::from_system())?;
     let edge = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = edge.block_on(async {
         let mut term = signal(SignalKind::terminate())?;
@@ -81,6 +82,7 @@ pub async fn stop(app: &App) {
     app.supervisor.stop();
     if !app.supervisor.drained(limits::DRAIN).await {
         tracing::warn!("not everything ended within {} s", limits::DRAIN.as_secs());
+        app.supervisor.kill();
     }
 }
 

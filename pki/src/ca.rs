@@ -199,7 +199,9 @@ impl Ca {
     /// # Errors
     /// [`PkiError::Crypto`] if it cannot be signed.
     pub fn issue_link_server(&self, now_ms: i64) -> Result<ServerLeaf, PkiError> {
-        self.server(&ServerNames::default(), self.not_before_ms, now_ms + SERVER_LIFE_MS)
+        // Only agents meet it: Ed25519, as their own keys.
+        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(PkiError::crypto)?;
+        self.server(&key, &ServerNames::default(), self.not_before_ms, now_ms + SERVER_LIFE_MS)
     }
 
     /// The leaf of the HTTP doors.
@@ -207,11 +209,17 @@ impl Ca {
     /// # Errors
     /// [`PkiError::Crypto`] if a name is no host name or it cannot be signed.
     pub fn issue_door_server(&self, names: &ServerNames, now_ms: i64) -> Result<ServerLeaf, PkiError> {
-        self.server(names, now_ms - BACKDATE_MS, now_ms + SERVER_LIFE_MS)
+        let key = KeyPair::generate().map_err(PkiError::crypto)?;
+        self.server(&key, names, now_ms - BACKDATE_MS, now_ms + SERVER_LIFE_MS)
     }
 
-    fn server(&self, names: &ServerNames, not_before_ms: i64, not_after_ms: i64) -> Result<ServerLeaf, PkiError> {
-        let key = KeyPair::generate().map_err(PkiError::crypto)?;
+    fn server(
+        &self,
+        key: &KeyPair,
+        names: &ServerNames,
+        not_before_ms: i64,
+        not_after_ms: i64,
+    ) -> Result<ServerLeaf, PkiError> {
         let mut params = named(COORDINATOR_DNS.to_owned());
         let dns = std::iter::once(COORDINATOR_DNS).chain(names.dns.iter().map(String::as_str));
         for name in dns {
@@ -225,7 +233,7 @@ impl Ca {
         params.use_authority_key_identifier_extension = true;
         params.not_before = at(not_before_ms)?;
         params.not_after = at(not_after_ms)?;
-        let leaf = params.signed_by(&key, &self.issuer).map_err(PkiError::crypto)?;
+        let leaf = params.signed_by(key, &self.issuer).map_err(PkiError::crypto)?;
         Ok(ServerLeaf {
             chain: vec![leaf.der().clone(), self.certificate.clone()],
             key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),

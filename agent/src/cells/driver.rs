@@ -7,7 +7,6 @@ use super::{
     work::{self, Outcome},
 };
 use crate::{
-    clock,
     desired::{self, Verdict},
     journal::Held,
     reconcile::{self, Action},
@@ -284,7 +283,7 @@ impl Driver {
         entry.report.step.clear();
         let change = CellChange { allocation: allocation.to_string(), phase: phase.into(), detail: detail.to_owned() };
         let kept = self.tools.journal.keep_cell(entry.report.clone(), entry.spec.clone()).await;
-        let told = self.tools.journal.fact(clock::wall_ms(), FactBody::Cell(change)).await;
+        let told = self.tools.journal.fact(self.tools.clock.wall_ms(), FactBody::Cell(change)).await;
         self.tools.facts.notify_one();
         if let Err(error) = kept.and(told.map(drop)) {
             tracing::error!(%allocation, %error, "a change of the cell is not in the journal");

@@ -1,10 +1,7 @@
 //! What an ended cell left on its GPUs: processes in the driver's table, and memory over what was used before.
 
 use super::Tools;
-use crate::{
-    gpu::{GpuProcess, Gpus},
-    supervise,
-};
+use crate::gpu::{GpuProcess, Gpus};
 use muster_protocol::{
     desired::{Slot, SlotKind},
     report::{Receipt, ReceiptStep},
@@ -48,7 +45,7 @@ fn look(gpus: &Gpus, slots: &[Slot]) -> OnGpus {
 
 async fn look_aside(tools: &Tools, slots: &[Slot]) -> OnGpus {
     let (gpus, slots) = (tools.gpus.clone(), slots.to_vec());
-    supervise::blocking("gpu-look", move || look(&gpus, &slots)).await.unwrap_or_default()
+    tools.aside.run("gpu-look", move || look(&gpus, &slots)).await.unwrap_or_default()
 }
 
 fn without_gpus(slots: &[Slot]) -> bool {

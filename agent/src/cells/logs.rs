@@ -1,10 +1,7 @@
 //! What a batch command printed, from the root half into the outbox of facts.
 
 use super::Tools;
-use crate::{
-    clock,
-    root::{Reply, Request},
-};
+use crate::root::{Reply, Request};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use muster_protocol::{facts::CellLog, ids::AllocationId, limits::CELL_LOG_PIECE};
 
@@ -42,7 +39,7 @@ pub(super) async fn ship(tools: &Tools, allocation: AllocationId, from: u64) -> 
 
 async fn put(tools: &Tools, allocation: AllocationId, offset: u64, bytes: &[u8], last: bool) -> Result<(), String> {
     let piece = CellLog { allocation: allocation.to_string(), offset, bytes: bytes.to_vec(), last };
-    tools.journal.cell_log(clock::wall_ms(), piece).await.map_err(|error| error.to_string())?;
+    tools.journal.cell_log(tools.clock.wall_ms(), piece).await.map_err(|error| error.to_string())?;
     tools.facts.notify_one();
     Ok(())
 }

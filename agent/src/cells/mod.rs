@@ -13,7 +13,7 @@ mod usage;
 mod watch;
 mod work;
 
-use crate::{clock::Clock, gpu::Gpus, journal::Journal, root};
+use crate::{clock::Clock, gpu::Gpus, journal::Journal, root, supervise::Aside};
 use muster_protocol::{
     control::{Desired, Generation},
     ids::AllocationId,
@@ -45,6 +45,8 @@ pub struct Tools {
     pub gpus: Gpus,
     /// Told after every fact that is put into the outbox.
     pub facts: Arc<tokio::sync::Notify>,
+    /// Where blocking work is done.
+    pub aside: Aside,
 }
 
 /// What the rest of the agent sees of the cells; cheap to clone.

@@ -13,21 +13,29 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     sync::mpsc,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
-/// A cell that does not answer is asked again after this; whether it lives says the root half.
+/// A cell that does not answer is asked again after this, and after twice as long each time; whether it lives says
+/// the root half.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Longest pause between two tries.
+const AGAIN_MAX: Duration = Duration::from_secs(16);
 /// Bytes read at a time.
 const PIECE: usize = 4096;
 
 /// Listens until it is dropped.
 pub(super) async fn watch(allocation: AllocationId, socket: PathBuf, messages: mpsc::Sender<Message>) {
+    let mut pause = AGAIN;
     loop {
+        let began = Instant::now();
         if let Err(error) = listen(allocation, &socket, &messages).await {
             tracing::debug!(%allocation, %error, "the cell does not answer");
         }
-        sleep(AGAIN).await;
+        // One that had answered for a while is asked again soon.
+        pause = if began.elapsed() > AGAIN_MAX { AGAIN } else { pause };
+        sleep(pause).await;
+        pause = (pause * 2).min(AGAIN_MAX);
     }
 }
 

@@ -1,10 +1,7 @@
 //! Building and ending one cell.
 
 use super::{Tools, entry::Entry, leftovers, logs};
-use crate::{
-    clock,
-    root::{CellInfo, CreateCell, Error, ExitRecord, Reply, Request},
-};
+use crate::root::{CellInfo, CreateCell, Error, ExitRecord, Reply, Request};
 use muster_protocol::{
     desired::{Cell, Slot},
     ids::AllocationId,
@@ -90,7 +87,7 @@ async fn remove(
         }
     };
     leftovers::check(tools, slots, &mut receipt).await;
-    receipt.checked_ms = clock::wall_ms();
+    receipt.checked_ms = tools.clock.wall_ms();
     Ok((receipt, exit))
 }
 

@@ -58,6 +58,14 @@ impl Gpus {
         Self { owner: Arc::new(Owner { shared }) }
     }
 
+    /// A node whose GPUs nobody looks for: it has none, and no thread asks.
+    #[must_use]
+    pub fn absent() -> Self {
+        let shared = Arc::new(Shared::new(GpuConfig::default()));
+        shared.set_none();
+        Self { owner: Arc::new(Owner { shared }) }
+    }
+
     fn shared(&self) -> &Shared {
         &self.owner.shared
     }

@@ -153,6 +153,13 @@ impl Shared {
         }
     }
 
+    /// Settles that there are no GPUs, for as long as no thread says otherwise.
+    pub(super) fn set_none(&self) {
+        let mut state = held(&self.state);
+        state.inventory = GpuInventory { generation: 1, gpu_state: "none".into(), ..GpuInventory::default() };
+        state.first = true;
+    }
+
     fn tell(&self) {
         self.changed.notify_all();
         for hook in held(&self.hooks).iter() {

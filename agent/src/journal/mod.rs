@@ -1,6 +1,7 @@
 //! What the agent remembers across its own death: one SQLite file, written by one thread.
 //!
-//! Async code hands closures to that thread and awaits them, so that a slow disk never holds up a terminal.
+//! Async code hands closures to that thread and awaits them, so that a slow disk never holds up a terminal. A
+//! simulation has no other thread: there a closure runs where it is asked for, when its disk lets it.
 
 mod cells;
 mod desired;
@@ -16,8 +17,11 @@ pub use usage::Leased;
 
 use crate::clock::Word;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::{path::Path, sync::Arc};
-use tokio::sync::{mpsc, oneshot};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::sleep,
+};
 
 /// Closures that may wait for the thread.
 const WAITING_MAX: usize = 256;
@@ -49,8 +53,26 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// A handle; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    jobs: mpsc::Sender<Job>,
+    engine: Engine,
     identity: Arc<Identity>,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    /// The thread that owns the connection.
+    Thread(mpsc::Sender<Job>),
+    /// The connection, and how long its disk takes; in the order in which it is asked.
+    Inline(Arc<Mutex<Connection>>, Disk),
+}
+
+/// How long a simulated disk takes for a piece of work: before it is done, and before its end is known.
+#[derive(Clone)]
+pub struct Disk(pub Arc<dyn Fn() -> (Duration, Duration) + Send + Sync>);
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disk")
+    }
 }
 
 /// What never changes while the agent runs.
@@ -75,7 +97,17 @@ impl Journal {
                 job(&mut connection);
             }
         })?;
-        Ok(Self { jobs, identity: Arc::new(identity) })
+        Ok(Self { engine: Engine::Thread(jobs), identity: Arc::new(identity) })
+    }
+
+    /// The same without a thread, on a simulated disk.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn open_inline(path: &Path, disk: Disk) -> Result<Self, JournalError> {
+        let mut connection = Connection::open(path)?;
+        let identity = prepare(&mut connection)?;
+        Ok(Self { engine: Engine::Inline(Arc::new(Mutex::new(connection)), disk), identity: Arc::new(identity) })
     }
 
     /// Random at the creation of the file.
@@ -127,17 +159,28 @@ impl Journal {
         .await
     }
 
-    /// Runs a closure on the journal's thread.
+    /// Runs a closure on the connection.
     async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
+        let jobs = match &self.engine {
+            Engine::Thread(jobs) => jobs,
+            Engine::Inline(connection, disk) => {
+                let mut connection = connection.lock().await;
+                let (before, after) = (disk.0)();
+                sleep(before).await;
+                let done = work(&mut connection);
+                sleep(after).await;
+                return done;
+            }
+        };
         let (done, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // The asker may be gone; what was written stays written.
             let _ = done.send(work(connection));
         });
-        self.jobs.send(job).await.map_err(|_| JournalError::Gone)?;
+        jobs.send(job).await.map_err(|_| JournalError::Gone)?;
         answer.await.map_err(|_| JournalError::Gone)?
     }
 }

@@ -123,7 +123,7 @@ async fn recover(node: &Node) -> Result<(), EnrolError> {
     tracing::info!("asking for a new certificate by proof of the key");
     let clock = node.clock.clone();
     let time = TimeSource::new(move || clock.trusted_ms());
-    let standing = enrol::poll(&node.state_dir, &node.coordinator, &node.identity, time, node.host.clone()).await?;
+    let standing = enrol::poll(node.way(), &node.identity, time, node.host.clone()).await?;
     if standing.certificate.is_some() {
         let word = node.clock.hear(standing.coordinator_ms);
         if let Err(error) = node.journal.keep_word(word).await {

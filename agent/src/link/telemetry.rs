@@ -2,7 +2,6 @@
 //! on its way at a time, and it is let go when the coordinator has all of it.
 
 use super::up::Link;
-use crate::clock;
 use muster_protocol::{Kind, frame::encode};
 use std::sync::Arc;
 
@@ -20,7 +19,8 @@ pub(super) async fn run(link: Arc<Link>) {
         let _ = stream.set_priority(PRIORITY);
         for (age, mut sample) in batch {
             // By the clock of now: it may have been corrected since.
-            sample.sampled_ms = clock::wall_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+            sample.sampled_ms =
+                link.node.clock.wall_ms().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
             if stream.write_chunk(encode(Kind::Telemetry, &sample)).await.is_err() {
                 break;
             }

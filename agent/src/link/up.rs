@@ -4,7 +4,7 @@ use super::{
     End, facts, own_validity, renewal, streams, telemetry,
     wire::{self, ANSWER_TIMEOUT, FrameReader, WireError},
 };
-use crate::{chance::jitter, clock, host, node::Node, status::LinkState, supervise::Scope};
+use crate::{chance::jitter, host, node::Node, status::LinkState, supervise::Scope};
 use bytes::Bytes;
 use muster_pki::{
     client::{self, TimeSource},
@@ -70,7 +70,7 @@ async fn dial(node: &Arc<Node>) -> Result<(Link, Welcome, Control, FrameReader),
     let clock = node.clock.clone();
     let time = TimeSource::new(move || clock.trusted_ms());
     let config = client::link(&certificate.roots, certificate.chain, &key, time).map_err(broken)?;
-    let connection = wire::connect(&node.coordinator, config).await?;
+    let connection = wire::connect(&node.sockets, &node.coordinator, config).await?;
     let (mut send, receive) = connection.open_bi().await?;
     // Priority is a wish: on a stream that is already gone it changes nothing.
     let _ = send.set_priority(CONTROL_PRIORITY);
@@ -102,7 +102,7 @@ fn hello(node: &Node) -> Hello {
         agent_version: node.host.agent_version.clone(),
         generation: held.as_ref().map(|(generation, _)| *generation),
         desired_sha256: held.map(|(_, sha256)| sha256).unwrap_or_default(),
-        clock_ms: clock::wall_ms(),
+        clock_ms: node.clock.wall_ms(),
         machine_sha256: host::machine_sha256(&node.host),
     }
 }
@@ -227,7 +227,7 @@ async fn heartbeat(link: Arc<Link>, period: Duration) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for sequence in 1.. {
         ticks.tick().await;
-        let beat = Heartbeat { sequence, clock_ms: clock::wall_ms() };
+        let beat = Heartbeat { sequence, clock_ms: link.node.clock.wall_ms() };
         if link.control.send(encode(Kind::Heartbeat, &beat)).await.is_err() {
             return;
         }

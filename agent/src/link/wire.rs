@@ -1,6 +1,6 @@
 //! Frames over QUIC streams, and one connection attempt with a deadline.
 
-use super::socket;
+use super::socket::Sockets;
 use bytes::Bytes;
 use muster_pki::client::SERVER_NAME;
 use muster_protocol::{
@@ -137,10 +137,10 @@ impl FrameReader {
 ///
 /// # Errors
 /// [`WireError`] of the last address.
-pub async fn connect(address: &str, config: ClientConfig) -> Result<Connection, WireError> {
+pub async fn connect(sockets: &Sockets, address: &str, config: ClientConfig) -> Result<Connection, WireError> {
     let mut last = WireError::Silent(address.to_owned());
     for found in tokio::net::lookup_host(address).await? {
-        let endpoint = socket::endpoint(found)?;
+        let endpoint = sockets.endpoint(found)?;
         let connecting = endpoint.connect_with(config.clone(), found, SERVER_NAME)?;
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => return Ok(connection),

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Events that may wait to be read; further ones hold the reader thread back, never the cells.
@@ -42,8 +43,19 @@ type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Reply>>>>;
 /// A handle on the root half; cheap to clone, usable from threads and from async code.
 #[derive(Debug, Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    end: End,
 }
+
+#[derive(Debug, Clone)]
+enum End {
+    /// The root half is another process.
+    Socket(Arc<Shared>),
+    /// It is played within this process.
+    Channel(mpsc::Sender<Asked>),
+}
+
+/// A request, and where its answer goes.
+pub type Asked = (Request, oneshot::Sender<Reply>);
 
 #[derive(Debug)]
 struct Shared {
@@ -78,7 +90,14 @@ impl Client {
             lock(&waiting).clear();
         })?;
         let shared = Shared { socket, waiting, next: AtomicU64::new(1), down };
-        Ok((Self { shared: Arc::new(shared) }, receiver))
+        Ok((Self { end: End::Socket(Arc::new(shared)) }, receiver))
+    }
+
+    /// A client of a root half that is played within this process: it takes what is asked from the receiver.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<Asked>) {
+        let (asks, asked) = mpsc::channel(REQUESTS_WAITING);
+        (Self { end: End::Channel(asks) }, asked)
     }
 
     /// Connects to a root half that listens at `path` (one that was started by itself, by systemd say).
@@ -94,31 +113,13 @@ impl Client {
     /// # Errors
     /// [`Error::Down`] or [`Error::NotSent`].
     pub fn send(&self, request: Request) -> Result<oneshot::Receiver<Reply>, Error> {
-        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let text = serde_json::to_vec(&Ask { id, request }).map_err(|e| Error::NotSent(e.to_string()))?;
-        if text.len() > MAX_MESSAGE {
-            return Err(Error::NotSent(format!("{} bytes are more than {MAX_MESSAGE}", text.len())));
-        }
         let (answer, receiver) = oneshot::channel();
-        {
-            let mut waiting = lock(&self.shared.waiting);
-            // Looked at under the lock: the reader sets it before it clears the map.
-            if self.shared.down.load(Ordering::Acquire) {
-                return Err(Error::Down);
-            }
-            if waiting.len() >= REQUESTS_WAITING {
-                return Err(Error::NotSent("too many requests wait".into()));
-            }
-            waiting.insert(id, answer);
-        }
-        if let Err(error) = seqpacket::send_now(&self.shared.socket, &text) {
-            lock(&self.shared.waiting).remove(&id);
-            return match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected => {
-                    Err(Error::Down)
-                }
-                _ => Err(Error::NotSent(error.to_string())),
-            };
+        match &self.end {
+            End::Socket(shared) => shared.send(request, answer)?,
+            End::Channel(asks) => asks.try_send((request, answer)).map_err(|error| match error {
+                TrySendError::Closed(_) => Error::Down,
+                TrySendError::Full(_) => Error::NotSent("too many requests wait".into()),
+            })?,
         }
         Ok(receiver)
     }
@@ -164,7 +165,41 @@ impl Client {
     /// The root half is gone.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        self.shared.down.load(Ordering::Acquire)
+        match &self.end {
+            End::Socket(shared) => shared.down.load(Ordering::Acquire),
+            End::Channel(asks) => asks.is_closed(),
+        }
+    }
+}
+
+impl Shared {
+    fn send(&self, request: Request, answer: oneshot::Sender<Reply>) -> Result<(), Error> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let text = serde_json::to_vec(&Ask { id, request }).map_err(|e| Error::NotSent(e.to_string()))?;
+        if text.len() > MAX_MESSAGE {
+            return Err(Error::NotSent(format!("{} bytes are more than {MAX_MESSAGE}", text.len())));
+        }
+        {
+            let mut waiting = lock(&self.waiting);
+            // Looked at under the lock: the reader sets it before it clears the map.
+            if self.down.load(Ordering::Acquire) {
+                return Err(Error::Down);
+            }
+            if waiting.len() >= REQUESTS_WAITING {
+                return Err(Error::NotSent("too many requests wait".into()));
+            }
+            waiting.insert(id, answer);
+        }
+        if let Err(error) = seqpacket::send_now(&self.socket, &text) {
+            lock(&self.waiting).remove(&id);
+            return match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected => {
+                    Err(Error::Down)
+                }
+                _ => Err(Error::NotSent(error.to_string())),
+            };
+        }
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ mod tools;
 mod words;
 mod worker;
 
-pub use client::{Client, Error};
+pub use client::{Asked, Client, Error};
 pub use command::{root_config, run, start_half};
 pub use config::{CellSettings, Door, RootConfig};
 pub use detect::{Detected, best_level, detect, user_namespaces_forbidden};

@@ -1,7 +1,7 @@
 //! `probe`: what a person would look at first, each look with its verdict.
 
 use super::{Bench, result};
-use crate::{clock, host, journal::KeptResult, supervise};
+use crate::{host, journal::KeptResult};
 use serde::Serialize;
 use serde_json::json;
 use std::{io::Write, path::Path};
@@ -29,7 +29,7 @@ pub(super) async fn run(bench: &Bench, step: &impl Fn(&str)) -> KeptResult {
     step("gpu");
     let gpus = bench.tools.gpus.clone();
     // A driver that hangs is waited for as long as its lanes do; the inventory then says so.
-    if let Err(error) = supervise::blocking("probe-gpus", move || gpus.refresh()).await {
+    if let Err(error) = bench.tools.aside.run("probe-gpus", move || gpus.refresh()).await {
         checks.push(check("gpu_refresh", "fail", error.to_string()));
     }
     let gpus = bench.tools.gpus.inventory();
@@ -44,7 +44,7 @@ pub(super) async fn run(bench: &Bench, step: &impl Fn(&str)) -> KeptResult {
     }
     step("disk");
     let state_dir = bench.state_dir.clone();
-    let written = supervise::blocking("probe-disk", move || write_and_sync(&state_dir)).await;
+    let written = bench.tools.aside.run("probe-disk", move || write_and_sync(&state_dir)).await;
     checks.push(match written.and_then(|written| written) {
         Ok(()) => check("disk_write", "pass", "a file can be written and synced"),
         Err(error) => check("disk_write", "fail", error.to_string()),
@@ -56,7 +56,7 @@ pub(super) async fn run(bench: &Bench, step: &impl Fn(&str)) -> KeptResult {
         None => check("disk_free", "fail", "the file system of the homes does not say"),
     });
     step("clock");
-    let skew_ms = clock::wall_ms() - bench.tools.clock.trusted_ms();
+    let skew_ms = bench.tools.clock.wall_ms() - bench.tools.clock.trusted_ms();
     let state = if skew_ms.abs() > SKEW_WARNS_MS { "warn" } else { "pass" };
     checks.push(check("clock", state, format!("{skew_ms} ms off the coordinator's")));
     step("isolation");

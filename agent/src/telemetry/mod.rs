@@ -9,7 +9,7 @@ pub use host::HostSampler;
 
 use crate::{
     cells::Cells,
-    clock,
+    clock::Clock,
     config::CPU_SLOTS_DEFAULT,
     gpu::{GpuInventory, Gpus},
     root::{CellUsage, Client, Level, Reply, Request},
@@ -21,7 +21,8 @@ use muster_protocol::{
     limits::SLOTS_PER_NODE,
     telemetry::{CellSample, Sample},
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::time::Instant;
 
 /// Cells measured in one sample; the others take turns.
 const CELLS_AT_ONCE: usize = 64;
@@ -29,7 +30,9 @@ const CELLS_AT_ONCE: usize = 64;
 /// Takes samples.
 #[derive(Debug)]
 pub struct Sampler {
-    host: HostSampler,
+    /// None: the machine itself is not measured.
+    host: Option<HostSampler>,
+    clock: Clock,
     gpus: Gpus,
     root: Client,
     cells: Cells,
@@ -38,17 +41,17 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Homes lie on the file system of `homes`.
+    /// Without a `host` the machine itself is not measured.
     #[must_use]
-    pub fn new(homes: &Path, gpus: Gpus, root: Client, cells: Cells) -> Self {
-        Self { host: HostSampler::new(homes), gpus, root, cells, last: BTreeMap::new(), turn: 0 }
+    pub fn new(host: Option<HostSampler>, clock: Clock, gpus: Gpus, root: Client, cells: Cells) -> Self {
+        Self { host, clock, gpus, root, cells, last: BTreeMap::new(), turn: 0 }
     }
 
     /// One sample, now.
     pub async fn sample(&mut self) -> Sample {
         Sample {
-            sampled_ms: clock::wall_ms(),
-            host: Some(self.host.sample()),
+            sampled_ms: self.clock.wall_ms(),
+            host: self.host.as_mut().map(HostSampler::sample),
             gpus: self.gpus.sample(),
             cells: self.cells().await,
             ..Sample::default()
@@ -90,12 +93,12 @@ impl Sampler {
 
 /// Takes a sample each period for ever, whether there is a link or not.
 pub async fn keep(mut sampler: Sampler, backlog: Arc<Backlog>) {
-    let mut next = tokio::time::Instant::now();
+    let mut next = Instant::now();
     loop {
         tokio::time::sleep_until(next).await;
         backlog.push(sampler.sample().await);
         // A sample that took too long is not made up for.
-        next = (next + backlog.period()).max(tokio::time::Instant::now());
+        next = (next + backlog.period()).max(Instant::now());
     }
 }
 

@@ -4,10 +4,10 @@ use crate::{cells::Held, link, meters::Meters};
 use anyhow::Context;
 use muster_agent::{
     chance::jitter,
-    clock::{self, Clock},
-    enrol::{self, EnrolError, Token},
+    clock::{self, Clock, Source},
+    enrol::{self, EnrolError, Token, Way},
     identity::{self, Identity},
-    link::{Delays, socket},
+    link::{Delays, socket::Sockets},
 };
 use muster_protocol::inventory::{FoundSlot, Host, Inventory};
 use quinn::Endpoint;
@@ -112,7 +112,7 @@ impl Node {
             coordinator: coordinator.to_owned(),
             identity,
             host,
-            clock: Clock::new(None),
+            clock: Clock::new(None, &clock::boot_id(), Source::Machine),
             join_sequence,
             held: Mutex::default(),
             reports: AtomicU64::new(0),
@@ -142,7 +142,7 @@ impl Node {
     pub fn endpoint(&self, towards: SocketAddr) -> io::Result<&Endpoint> {
         if self.socket.get().is_none() {
             // Another node may have been first; then that one stands.
-            let _ = self.socket.set(socket::endpoint(towards)?);
+            let _ = self.socket.set(Sockets::Udp.endpoint(towards)?);
         }
         self.socket.get().ok_or_else(|| io::Error::other("no socket"))
     }
@@ -182,8 +182,10 @@ impl Node {
 
 async fn enrolled(dir: &Path, coordinator: &str, token: Option<&str>, host: &Host) -> anyhow::Result<Identity> {
     let token = Token::parse(token.context("these nodes are new: give --token, good for all of them")?)?;
+    let clock = Clock::new(None, &clock::boot_id(), Source::Machine);
+    let way = Way { state_dir: dir, coordinator, sockets: &Sockets::Udp, clock: &clock };
     for again in 1.. {
-        match enrol::enroll(dir, coordinator, &token, host.clone(), Vec::new()).await {
+        match enrol::enroll(way, &token, host.clone(), Vec::new()).await {
             Ok(standing) => {
                 anyhow::ensure!(standing.certificate.is_some(), "the token must approve by itself (--auto-approve)");
                 return Ok(standing.identity);

@@ -90,10 +90,16 @@ pub(super) async fn launch(
             .store
             .write(move |tx| {
                 let answer = launch_in(tx, &act, &asked, &plans, retry_of)?;
-                answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;
+                if !cfg!(feature = "plant-idempotency") {
+                    answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;
+                }
                 Ok(audit::unchanged(answer))
             })
             .await;
+        if let (true, Ok(answer)) = (cfg!(feature = "plant-idempotency"), &done) {
+            let (act, answer) = (cx.clone(), answer.clone());
+            app.store.ingest(move |tx| answer_in(tx, &act, StatusCode::ACCEPTED, &answer)).await?;
+        }
         match done {
             Ok(answer) => {
                 claim.committed();

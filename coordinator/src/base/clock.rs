@@ -14,6 +14,9 @@ pub enum Clock {
     System,
     /// A clock moved by hand, in ms since 1970.
     Manual(Arc<AtomicI64>),
+    /// A clock that runs with the runtime's, which may be virtual, and is set by hand: it shows the number, in ms
+    /// since 1970, plus what has passed since the instant.
+    Running(tokio::time::Instant, Arc<AtomicI64>),
 }
 
 impl Clock {
@@ -25,6 +28,10 @@ impl Clock {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
             Self::Manual(now) => now.load(Ordering::Relaxed),
+            Self::Running(since, at) => {
+                let passed = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+                at.load(Ordering::Relaxed).saturating_add(passed)
+            }
         }
     }
 }

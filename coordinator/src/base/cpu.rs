@@ -6,12 +6,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
-type Work = Box<dyn FnOnce() + Send>;
+/// A job.
+pub type Work = Box<dyn FnOnce() + Send>;
 
 /// The pool. Cheap to clone; its threads end with the last clone.
 #[derive(Debug, Clone)]
-pub struct Cpu {
-    queue: SyncSender<Work>,
+pub enum Cpu {
+    /// Threads take jobs from here.
+    Pool(SyncSender<Work>),
+    /// Jobs are done where they are asked for: a simulation has one thread.
+    Inline,
 }
 
 impl Cpu {
@@ -23,17 +27,18 @@ impl Cpu {
             let jobs = jobs.clone();
             std::thread::Builder::new().name("cpu".to_owned()).spawn(move || while step(&jobs) {})?;
         }
-        Ok(Self { queue })
+        Ok(Self::Pool(queue))
     }
 
     /// Runs `job` on the pool. 503 `busy` when the queue is full.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let Self::Pool(queue) = self else { return Ok(job()) };
         let (reply, answer) = oneshot::channel();
         let work: Work = Box::new(move || {
             // The asker may have gone away; then the result is of no use to anyone.
             let _ = reply.send(catch_unwind(AssertUnwindSafe(job)));
         });
-        self.queue.try_send(work).map_err(|error| match error {
+        queue.try_send(work).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => {
                 Problem::unavailable("busy", "The coordinator is busy; try again in a moment.")
             }

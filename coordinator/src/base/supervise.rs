@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 pub struct Supervisor {
     tasks: TaskTracker,
     stop: CancellationToken,
+    kill: CancellationToken,
     failed: Arc<AtomicBool>,
 }
 
@@ -22,7 +23,7 @@ impl Supervisor {
     /// unless it watches [`Supervisor::stopping`] and ends by itself first.
     pub fn critical(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let supervisor = self.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             if !supervisor.stop.is_cancelled() {
                 let how = if ended.is_err() { "panicked" } else { "ended" };
@@ -36,7 +37,7 @@ impl Supervisor {
     /// A task that belongs to one owner. Ends by itself or when the process drains.
     pub fn scoped(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             tokio::select! {
                 ended = AssertUnwindSafe(task).catch_unwind() => {
                     if ended.is_err() {
@@ -51,10 +52,18 @@ impl Supervisor {
     /// A scoped task that is told to stop but not cut off at an await: it must watch
     /// [`Supervisor::stopping`] itself and end within the drain deadline.
     pub fn graceful(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 tracing::error!(task = name, "a task panicked");
             }
+        });
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.clone();
+        self.tasks.spawn(async move {
+            // None: it was killed, and nobody waits for it.
+            let _ = kill.run_until_cancelled_owned(task).await;
         });
     }
 
@@ -67,6 +76,18 @@ impl Supervisor {
     /// Starts the drain.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Ends every task where it stands; none of them runs any further. For what outlived the drain, and for the
+    /// crash of a simulated coordinator.
+    pub fn kill(&self) {
+        self.kill.cancel();
+    }
+
+    /// Cancelled by [`Supervisor::kill`].
+    #[must_use]
+    pub fn killed(&self) -> CancellationToken {
+        self.kill.clone()
     }
 
     /// Waits until every task has ended, at most `deadline`. True when all have.

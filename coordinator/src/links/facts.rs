@@ -79,6 +79,9 @@ async fn log(app: &App, link: &Link, pace: &mut Pace, mut answer: SendStream, re
         if facts.items.len() > FACTS_PER_FRAME {
             return Err(WireError::from(FrameError::Malformed(Kind::Facts)).into());
         }
+        if let (true, Some(last)) = (cfg!(feature = "plant-ack"), facts.items.last()) {
+            send(&mut answer, encode(Kind::FactsAck, &FactsAck { number: last.number })).await?;
+        }
         let number = apply(app, link, &epoch, facts.items).await.map_err(Failed::Store)?;
         inbound::after_facts(app);
         send(&mut answer, encode(Kind::FactsAck, &FactsAck { number })).await?;

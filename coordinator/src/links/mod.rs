@@ -31,15 +31,28 @@ pub use task::{TaskNews, TaskStream};
 use crate::app::App;
 use crate::base::http::Problem;
 use crate::base::store::Tx;
+use quinn::{AsyncUdpSocket, Endpoint};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Binds the QUIC socket of the configuration and starts accepting. The address says which port was taken.
 ///
 /// # Errors
 /// The system's, if the address cannot be bound.
 pub fn start(app: &App) -> io::Result<SocketAddr> {
-    let endpoint = socket::bind(app)?;
+    serve_on(app, socket::bind(app)?)
+}
+
+/// The same on a network that is simulated; the endpoint's randomness comes from the seed.
+///
+/// # Errors
+/// The fleet's keys cannot be read.
+pub fn start_over(app: &App, socket: Arc<dyn AsyncUdpSocket>, seed: [u8; 32]) -> io::Result<SocketAddr> {
+    serve_on(app, socket::over(app, socket, seed)?)
+}
+
+fn serve_on(app: &App, endpoint: Endpoint) -> io::Result<SocketAddr> {
     let address = endpoint.local_addr()?;
     app.links.set_address(address);
     app.links.meters.register(&app.metrics);

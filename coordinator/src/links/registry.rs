@@ -16,7 +16,7 @@ use muster_protocol::tunnel::TunnelOpen;
 use muster_protocol::{Frame, Kind};
 use prost::Message;
 use quinn::{Connection, RecvStream, SendStream};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -178,7 +178,7 @@ impl LinkHandle {
 /// All live links.
 #[derive(Debug, Default)]
 pub struct Registry {
-    links: Mutex<HashMap<NodeId, LinkHandle>>,
+    links: Mutex<BTreeMap<NodeId, LinkHandle>>,
     numbers: AtomicU64,
     address: OnceLock<SocketAddr>,
     pub(super) meters: Meters,
@@ -257,7 +257,7 @@ impl Registry {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, LinkHandle>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, LinkHandle>> {
         // Every change under the lock is one call; a panic leaves no half of it.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,6 +5,7 @@
 use muster_coordinator::app::App;
 use muster_coordinator::audit::{self, Event};
 use muster_coordinator::base::clock::Clock;
+use muster_coordinator::base::cpu::Cpu;
 use muster_coordinator::base::rng::Rng;
 use muster_coordinator::config::ServeArgs;
 use muster_coordinator::{fleet, init};
@@ -21,7 +22,7 @@ const WRITES: usize = 30;
 fn app(data_dir: PathBuf) -> App {
     let store = fleet::Database::of(&data_dir, None).unwrap().open().unwrap();
     let args = ServeArgs { data_dir: Some(data_dir), ..ServeArgs::default() };
-    App::build(args.resolve().unwrap(), store, Clock::System, Rng::from_system()).unwrap()
+    App::build(args.resolve().unwrap(), store, Cpu::start().unwrap(), Clock::System, Rng::from_system()).unwrap()
 }
 
 #[test]

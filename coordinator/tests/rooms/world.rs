@@ -2,6 +2,7 @@
 
 use muster_coordinator::app::App;
 use muster_coordinator::base::clock::Clock;
+use muster_coordinator::base::cpu::Cpu;
 use muster_coordinator::base::rng::Rng;
 use muster_coordinator::config::ServeArgs;
 use muster_coordinator::{fleet, init, serve};
@@ -80,7 +81,8 @@ pub(crate) fn with_world<F: AsyncFnOnce(&World)>(test: F) {
         ..Default::default()
     };
     let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
-    let app = App::build(args.resolve().unwrap(), store, Clock::Manual(clock.clone()), Rng::from_seed(7)).unwrap();
+    let cpu = Cpu::start().unwrap();
+    let app = App::build(args.resolve().unwrap(), store, cpu, Clock::Manual(clock.clone()), Rng::from_seed(7)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let addresses = serve::start(&app).await.unwrap();

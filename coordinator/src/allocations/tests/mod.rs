@@ -11,6 +11,7 @@ use crate::allocations::request::LaunchRequest;
 use crate::allocations::store::{self, Allocation};
 use crate::app::App;
 use crate::base::clock::Clock;
+use crate::base::cpu::Cpu;
 use crate::base::http::{Door, Problem};
 use crate::base::rng::Rng;
 use crate::config::ServeArgs;
@@ -60,7 +61,8 @@ impl World {
             init::init(&data, url.as_deref(), "root", "a long password 1").expect("init");
             let store = fleet::Database::of(&data, url.as_deref()).expect("a database").open().expect("a store");
             let config = ServeArgs { data_dir: Some(data), ..ServeArgs::default() }.resolve().expect("config");
-            (App::build(config, store, Clock::System, Rng::from_seed(7)).expect("app"), database)
+            let cpu = Cpu::start().expect("cpu");
+            (App::build(config, store, cpu, Clock::System, Rng::from_seed(7)).expect("app"), database)
         });
         let (app, database) = begun.join().expect("begun");
         let user = person(&app, "ada").await;

@@ -11,6 +11,7 @@
 
 pub(super) mod answers;
 pub mod dump;
+mod inline;
 mod job;
 mod migrate;
 mod postgres;
@@ -24,6 +25,7 @@ mod tests;
 mod tx;
 mod value;
 
+pub use inline::Disk;
 pub use migrate::{MIGRATIONS, StoreError};
 pub use queue::Lane;
 pub use tx::Tx;
@@ -31,6 +33,7 @@ pub use value::{FromValue, Row, Value};
 
 use crate::base::feed::Feed;
 use crate::base::{http::Problem, limits};
+use inline::Inline;
 use job::{BoxedJob, gone};
 use postgres::{Crowd, Owner, Place, Role, Seat};
 use queue::Queue;
@@ -38,7 +41,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// A value whose change has its audit event in the same transaction. Made by `audit` only (a test checks).
 #[derive(Debug)]
@@ -74,6 +77,8 @@ struct Inner {
     reads: Arc<Queue<BoxedJob>>,
     feed: Feed,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Set: there are no threads, and the queues stay empty.
+    inline: Option<Inline>,
 }
 
 impl Store {
@@ -127,8 +132,13 @@ impl Store {
     }
 
     fn without_threads() -> Self {
+        Self::with(None)
+    }
+
+    fn with(inline: Option<Inline>) -> Self {
         let (writes, reads) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
-        Self { inner: Arc::new(Inner { writes, reads, feed: Feed::default(), threads: Mutex::default() }), lane: None }
+        let (feed, threads) = (Feed::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { writes, reads, feed, threads, inline }), lane: None }
     }
 
     fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
@@ -136,6 +146,18 @@ impl Store {
         let thread = thread.map_err(|error| StoreError::Thread { detail: error.to_string() })?;
         self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
+    }
+
+    /// Opens a SQLite database for a simulation: without threads, on a simulated disk.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_inline(path: &Path, disk: Disk) -> Result<Self, StoreError> {
+        let open_error = |error: rusqlite::Error| StoreError::open(path, &error);
+        let mut writer = sqlite::open_writer(path).map_err(open_error)?;
+        migrate::run(&mut writer, &path.display().to_string())?;
+        let reader = sqlite::open_reader(path).map_err(open_error)?;
+        Ok(Self::with(Some(Inline::new(writer, reader, disk))))
     }
 
     /// The same store with its writes in another lane; reconcilers use [`Lane::Upkeep`], links
@@ -158,7 +180,7 @@ impl Store {
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
         let (job, answer) = self.job(closure);
-        self.inner.reads.put(Lane::People, job).await?;
+        self.inner.to_readers(job).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -169,7 +191,7 @@ impl Store {
         F: Fn(&mut Tx) -> Result<Recorded<T>, Problem> + Send + 'static,
     {
         let (job, answer) = self.job(move |tx| closure(tx).map(|recorded| recorded.0));
-        self.inner.writes.put(self.lane.unwrap_or(Lane::People), job).await?;
+        self.inner.to_writer(self.lane.unwrap_or(Lane::People), job).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -180,7 +202,7 @@ impl Store {
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
         let (job, answer) = self.job(closure);
-        self.inner.writes.put(self.lane.unwrap_or(Lane::Agents), job).await?;
+        self.inner.to_writer(self.lane.unwrap_or(Lane::Agents), job).await?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
@@ -191,8 +213,11 @@ impl Store {
         F: Fn(&mut Tx) -> Result<Recorded<T>, Problem> + Send + 'static,
     {
         let (job, answer) = self.job(move |tx| closure(tx).map(|recorded| recorded.0));
-        self.inner.writes.put_blocking(Lane::People, job)?;
-        answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+        match &self.inner.inline {
+            Some(inline) => inline.write_now(job),
+            None => self.inner.writes.put_blocking(Lane::People, job)?,
+        }
+        settled(answer)
     }
 
     /// `read` from a thread without a runtime (start).
@@ -202,8 +227,11 @@ impl Store {
         F: Fn(&mut Tx) -> Result<T, Problem> + Send + 'static,
     {
         let (job, answer) = self.job(closure);
-        self.inner.reads.put_blocking(Lane::People, job)?;
-        answer.blocking_recv().unwrap_or_else(|_| Err(gone()))
+        match &self.inner.inline {
+            Some(inline) => inline.read(job),
+            None => self.inner.reads.put_blocking(Lane::People, job)?,
+        }
+        settled(answer)
     }
 
     fn job<T, F>(&self, closure: F) -> (BoxedJob, oneshot::Receiver<Result<T, Problem>>)
@@ -223,5 +251,32 @@ impl Store {
             // A thread that panicked has nothing left to fold in; its askers have had their answer.
             let _ = thread.join();
         }
+    }
+}
+
+impl Inner {
+    async fn to_writer(&self, lane: Lane, job: BoxedJob) -> Result<(), Problem> {
+        match &self.inline {
+            Some(inline) => inline.write(job).await,
+            None => self.writes.put(lane, job).await?,
+        }
+        Ok(())
+    }
+
+    async fn to_readers(&self, job: BoxedJob) -> Result<(), Problem> {
+        match &self.inline {
+            Some(inline) => inline.read(job),
+            None => self.reads.put(Lane::People, job).await?,
+        }
+        Ok(())
+    }
+}
+
+/// Waits for an answer on a thread without a runtime; one that is there already is taken on any thread.
+fn settled<T>(mut answer: oneshot::Receiver<Result<T, Problem>>) -> Result<T, Problem> {
+    match answer.try_recv() {
+        Ok(answer) => answer,
+        Err(TryRecvError::Empty) => answer.blocking_recv().unwrap_or_else(|_| Err(gone())),
+        Err(TryRecvError::Closed) => Err(gone()),
     }
 }

@@ -166,24 +166,26 @@ pub(super) fn write_loop(mut tx: Tx, queue: &Arc<Queue<BoxedJob>>) {
 }
 
 fn write_batch(tx: &mut Tx, mut batch: Vec<BoxedJob>) {
-    if let Err(error) = tx.script("BEGIN IMMEDIATE") {
-        for job in batch {
-            job.answer(Err(error.clone()));
-        }
-        return;
+    let done = write_all(tx, batch.iter_mut().map(|job| &mut **job));
+    for job in batch {
+        job.answer(done.clone());
     }
-    let mut commit = Ok(());
-    for job in &mut batch {
-        commit = commit.and_then(|()| write_one(tx, job.as_mut()));
-    }
-    commit = commit.and_then(|()| tx.script("COMMIT"));
-    if commit.is_err() {
+}
+
+/// One job in a transaction of its own.
+pub(super) fn write_alone(tx: &mut Tx, job: &mut (dyn Job + 'static)) -> Result<(), Problem> {
+    write_all(tx, std::iter::once(job))
+}
+
+fn write_all<'j>(tx: &mut Tx, jobs: impl Iterator<Item = &'j mut (dyn Job + 'static)>) -> Result<(), Problem> {
+    tx.script("BEGIN IMMEDIATE")?;
+    let mut jobs = jobs;
+    let done = jobs.try_for_each(|job| write_one(tx, job)).and_then(|()| tx.script("COMMIT"));
+    if done.is_err() {
         // The engine may have ended the transaction by itself already.
         let _ = tx.script("ROLLBACK");
     }
-    for job in batch {
-        job.answer(commit.clone());
-    }
+    done
 }
 
 /// One closure inside the batch. Debug builds run it once for nothing, so that a closure which cannot be
@@ -204,10 +206,16 @@ pub(super) fn read_loop(mut tx: Tx, queue: &Arc<Queue<BoxedJob>>) {
     loop {
         let batch = queue.take([1, 0, 0]);
         let Some(mut job) = batch.into_iter().next() else { break };
-        let run = tx.script("BEGIN").map(|()| {
-            job.run(&mut tx);
-        });
-        let end = tx.script("ROLLBACK");
-        job.answer(run.and(end));
+        let done = read_alone(&mut tx, job.as_mut());
+        job.answer(done);
     }
+}
+
+/// One job on one consistent snapshot, of which nothing is kept.
+pub(super) fn read_alone(tx: &mut Tx, job: &mut dyn Job) -> Result<(), Problem> {
+    let run = tx.script("BEGIN").map(|()| {
+        job.run(tx);
+    });
+    let end = tx.script("ROLLBACK");
+    run.and(end)
 }

@@ -1,0 +1,184 @@
+//! What must hold, and what was promised.
+
+use crate::BASE_MS;
+use crate::world::World;
+use muster_protocol::ids::{AllocationId, NodeId};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Period of the looks at what must hold at any time.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What the world was told and must keep to.
+#[derive(Debug, Default)]
+pub struct Promises {
+    /// Facts that were put into journals, by node: numbers of XIDs.
+    pub xids: BTreeMap<NodeId, BTreeSet<u64>>,
+    /// Nodes whose identity was taken away, and when that was answered, ms.
+    pub revoked: BTreeMap<NodeId, u64>,
+    /// Allocations that an operator gave up with their node.
+    pub abandoned: BTreeSet<String>,
+    /// Launches that were accepted.
+    pub launched: u64,
+}
+
+/// The coordinator's database, looked at from outside.
+fn database(world: &World) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(world.coordinator.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Vec<String>>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let count = statement.column_count();
+    let mut found = Vec::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |at| match row.get_ref(at) {
+            Ok(rusqlite::types::ValueRef::Integer(number)) => number.to_string(),
+            Ok(rusqlite::types::ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+            _ => String::new(),
+        };
+        found.push((0..count).map(text).collect());
+    }
+    Ok(found)
+}
+
+/// Looks again and again while the world stands.
+pub async fn watch(world: Arc<World>) {
+    let connection = match database(&world) {
+        Ok(connection) => connection,
+        Err(error) => return world.history.never(format!("the database cannot be opened: {error}")),
+    };
+    loop {
+        sleep(LOOK).await;
+        if let Err(error) = look(&world, &connection) {
+            world.history.never(format!("the database cannot be read: {error}"));
+        }
+    }
+}
+
+/// At any time.
+fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
+    for machine in &world.machines {
+        if let (Some(node), Some(id)) = (machine.node(), machine.id())
+            && let Some((generation, sha256)) = node.cells.held()
+        {
+            world.history.holds(id, generation.fleet_epoch, generation.n, sha256);
+        }
+    }
+    if world.over.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    twice_leased(world, connection)?;
+    let leases: BTreeMap<AllocationId, String> = rows(connection, "SELECT id, wish FROM allocations")?
+        .into_iter()
+        .filter_map(|row| Some((row[0].parse().ok()?, row[1].clone())))
+        .collect();
+    let promises = world.promises.lock().unwrap_or_else(PoisonError::into_inner);
+    for machine in &world.machines {
+        for (id, _) in machine.root.standing() {
+            let gone = leases.get(&id).is_none_or(|wish| wish == "gone");
+            if gone && !promises.abandoned.contains(&id.to_string()) {
+                world.history.never(format!("{id} stands on machine {} and nobody leases it", machine.index));
+            }
+        }
+    }
+    if let Some(app) = world.coordinator.app() {
+        for (node, at) in &promises.revoked {
+            if world.history.now_ms() > at + 2_000 && app.links.get(*node).is_some() {
+                world.history.never(format!("{node} has a link although its identity was revoked"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn twice_leased(world: &World, connection: &Connection) -> rusqlite::Result<()> {
+    let twice = "SELECT s.slot_id, count(*), min(a.id), max(a.id) FROM allocation_slots s \
+                 JOIN allocations a ON a.id = s.allocation_id WHERE a.wish <> 'gone' \
+                 GROUP BY s.slot_id HAVING count(*) > 1";
+    for row in rows(connection, twice)? {
+        world.history.never(format!("{} is leased twice: by {} and by {}", row[0], row[2], row[3]));
+    }
+    // Taken while it was not to be had: its row does not name who leases it.
+    let untold = "SELECT s.slot_id, a.id FROM allocation_slots s JOIN allocations a ON a.id = s.allocation_id \
+                  JOIN slots t ON t.id = s.slot_id WHERE a.wish <> 'gone' AND t.allocation_id <> a.id";
+    for row in rows(connection, untold)? {
+        world.history.never(format!("{} was leased by {} without being free", row[0], row[1]));
+    }
+    Ok(())
+}
+
+/// A cell is being ended: somebody must have wanted that.
+pub fn explain_end(world: &World, id: AllocationId, lease_epoch: u64, reason: &str) -> rusqlite::Result<()> {
+    if world.over.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let connection = database(world)?;
+    let found: Option<(String, i64)> = connection
+        .query_row("SELECT wish, lease_epoch FROM allocations WHERE id = ?1", [id.to_string()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .ok();
+    if let Some((wish, epoch)) = found
+        && wish == "wanted"
+        && u64::try_from(epoch).ok() == Some(lease_epoch)
+    {
+        world.history.never(format!("{id} is ended ({reason}) although it is wanted"));
+    }
+    Ok(())
+}
+
+/// When all faults are mended and everything had its time.
+pub async fn finally(world: &World) -> anyhow::Result<()> {
+    let connection = database(world)?;
+    look(world, &connection)?;
+    for row in rows(&connection, "SELECT id, kind, state, subject_id FROM operations WHERE ended_ms IS NULL")? {
+        world.history.never(format!("{} {} of {} never ends: {}", row[1], row[0], row[3], row[2]));
+    }
+    let names = "SELECT name, count(*) FROM allocations GROUP BY name HAVING count(*) > 1";
+    for row in rows(&connection, names)? {
+        world.history.never(format!("{} was asked for once and launched {} times", row[0], row[1]));
+    }
+    for machine in &world.machines {
+        let Some(id) = machine.id() else { continue };
+        let begun = format!("SELECT id, created_ms FROM operations WHERE kind = 'nodes.probe' AND subject_id = '{id}'");
+        let mut runs: BTreeMap<i64, u64> =
+            rows(&connection, &begun)?.iter().map(|row| (row[1].parse().unwrap_or(0), 0)).collect();
+        for ran in machine.root.probes() {
+            // One probe of a node at a time: it belongs to the last that was begun.
+            let at = BASE_MS + i64::try_from(ran).unwrap_or(i64::MAX);
+            match runs.range_mut(..=at).next_back() {
+                Some((_, count)) => *count += 1,
+                None => world.history.never(format!("a probe ran on {id} that nobody asked for")),
+            }
+        }
+        for (at, count) in runs.iter().filter(|(_, count)| **count > 1) {
+            world.history.never(format!("the probe of {id} begun at {} ran {count} times", at - BASE_MS));
+        }
+    }
+    let promises = world.promises.lock().unwrap_or_else(PoisonError::into_inner);
+    for (node, numbers) in &promises.xids {
+        let kept: Vec<u64> =
+            rows(&connection, &format!("SELECT xid FROM gpu_xids WHERE node_id = '{node}' ORDER BY xid"))?
+                .into_iter()
+                .filter_map(|row| row[0].parse().ok())
+                .collect();
+        if !promises.revoked.contains_key(node) && kept != numbers.iter().copied().collect::<Vec<_>>() {
+            let lost: Vec<_> = numbers.iter().filter(|number| !kept.contains(number)).collect();
+            world.history.never(format!("facts of {node}: {} put, {} kept, lost {lost:?}", numbers.len(), kept.len()));
+        }
+    }
+    let busy = "SELECT s.id, s.state, s.node_id, s.allocation_id FROM slots s WHERE s.state <> 'free'";
+    for row in rows(&connection, busy)? {
+        let lost = row[2].parse().is_ok_and(|node: NodeId| promises.revoked.contains_key(&node));
+        if !lost {
+            world.history.never(format!("{} is still {} by {}", row[0], row[1], row[3]));
+        }
+    }
+    Ok(())
+}

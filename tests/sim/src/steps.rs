@@ -1,0 +1,122 @@
+//! Every write of every operation, failed once: whoever writes dies before it is done, or when it is done and
+//! nobody knows, and everything asked for is asked again under the same key.
+
+use crate::disk::{Disk, Trap};
+use crate::history::Event;
+use crate::template::Template;
+use crate::world::World;
+use crate::{check, entropy, faults, load};
+use muster_coordinator::base::http::Door;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Whose writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The coordinator's.
+    Coordinator,
+    /// The agent's.
+    Agent,
+}
+
+/// One run of the story; with a trap, somebody dies in it. Answers with what must never have happened, and with
+/// the writes that the story took: from the first up to, not including, the second.
+///
+/// # Errors
+/// The world could not be set up, or the run panicked.
+pub fn run(template: &Arc<Template>, whose: Whose, trap: Option<Trap>) -> anyhow::Result<(Vec<String>, (u64, u64))> {
+    let template = Arc::clone(template);
+    let thread = std::thread::Builder::new().name("steps".to_owned()).stack_size(16 << 20);
+    let ran = thread.spawn(move || {
+        entropy::seed(7);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        runtime.block_on(under(&template, whose, trap))
+    })?;
+    ran.join().map_err(|_| anyhow::anyhow!("{whose:?} {trap:?} panicked"))?
+}
+
+fn disk(world: &World, whose: Whose) -> &Arc<Disk> {
+    match whose {
+        Whose::Coordinator => &world.coordinator.disk,
+        Whose::Agent => &world.machines[0].disk,
+    }
+}
+
+async fn under(template: &Template, whose: Whose, trap: Option<Trap>) -> anyhow::Result<(Vec<String>, (u64, u64))> {
+    let world = World::begin(7, 1, template).await?;
+    world.spawn("watch", check::watch(Arc::clone(&world)));
+    // What is written of the beginning itself is over.
+    sleep(Duration::from_secs(5)).await;
+    let from = disk(&world, whose).writes();
+    if let Some(trap) = trap {
+        disk(&world, whose).set(trap);
+        let own = Arc::clone(&world);
+        world.spawn("trap", async move {
+            disk(&own, whose).sprung().await;
+            own.history.say(Event::Fault(format!("{whose:?} dies at {trap:?}")));
+            match whose {
+                Whose::Coordinator => own.coordinator.crash(),
+                Whose::Agent => own.machines[0].crash(),
+            }
+            sleep(Duration::from_secs(3)).await;
+            faults::mend(&own);
+        });
+    }
+    story(&world).await;
+    let to = disk(&world, whose).writes();
+    if timeout(Duration::from_secs(900), settled(&world)).await.is_err() {
+        world.history.never("not everything is over");
+    }
+    // A node task that nobody took has so long.
+    sleep(Duration::from_secs(90)).await;
+    check::finally(&world).await?;
+    let mut violations = world.history.violations();
+    if !violations.is_empty() {
+        violations.extend(world.history.lines());
+    }
+    Ok((violations, (from, to)))
+}
+
+/// Every kind of operation once.
+async fn story(world: &Arc<World>) {
+    let machine = &world.machines[0];
+    let launch = async |name: &str| {
+        let body = json!({"sku": "cpu", "name": name, "ssh_key_ids": []});
+        let launched = world.user("/api/v1/allocations", body).await?;
+        let text = |at: &str| launched.body.pointer(at).and_then(|id| id.as_str()).map(str::to_owned);
+        Some((text("/allocation_ids/0")?, text("/operation_id")?))
+    };
+    let (Some((first, _)), Some(id)) = (launch("first").await, machine.id()) else {
+        return world.history.never("the first launch was refused");
+    };
+    let node = format!("/api/v1/admin/nodes/{id}");
+    let _ = world.operator(&format!("{node}/probe"), json!({})).await;
+    sleep(Duration::from_secs(4)).await;
+    if let Some((_, operation)) = launch("second").await {
+        let _ = world.user(&format!("/api/v1/operations/{operation}/cancel"), json!({})).await;
+    }
+    let _ = world.operator(&format!("{node}/drain"), json!({})).await;
+    sleep(Duration::from_secs(2)).await;
+    load::release(world, &first).await;
+    sleep(Duration::from_secs(8)).await;
+    let _ = world.operator(&format!("{node}/uncordon"), json!({})).await;
+    sleep(Duration::from_secs(2)).await;
+}
+
+async fn settled(world: &World) {
+    loop {
+        sleep(Duration::from_secs(2)).await;
+        let Some(list) = world.get(Door::Console, "/api/v1/allocations?limit=200").await else { continue };
+        let items = list.body["items"].as_array().cloned().unwrap_or_default();
+        let over = |item: &serde_json::Value| item["state"] == "released" || item["state"] == "failed";
+        let open: Vec<_> = items.iter().filter(|item| !over(item)).collect();
+        for item in open.iter().filter(|item| item["state"] != "releasing") {
+            load::release(world, item["id"].as_str().unwrap_or_default()).await;
+        }
+        if open.is_empty() && world.machines[0].root.standing().is_empty() {
+            return;
+        }
+    }
+}
