@@ -66,6 +66,8 @@ pub struct Parts {
     pub fleet: Fleet,
     /// Whose certificates count.
     pub trust: muster_pki::Trust,
+    /// Held while revocations are read and put into force.
+    pub revoking: tokio::sync::Mutex<()>,
     /// When each node was last heard.
     pub board: nodes::Board,
     /// What nodes measure.
@@ -116,7 +118,7 @@ impl Nudges {
 
 /// The kinds of operation, by room.
 fn kinds() -> Vec<operations::Kind> {
-    let mut kinds = vec![nodes::probe::KIND];
+    let mut kinds = vec![nodes::probe::KIND, nodes::probe::DISCOVER];
     kinds.extend(allocations::kinds());
     kinds
 }
@@ -127,6 +129,8 @@ impl App {
     pub fn build(config: Config, store: Store, cpu: Cpu, clock: Clock, rng: Rng) -> anyhow::Result<Self> {
         let fleet = fleet::load(&store, &config.data_dir)?;
         let trust = muster_pki::Trust::new(&fleet.id, std::slice::from_ref(fleet.ca.certificate()))?;
+        let now_ms = clock.now_ms();
+        trust.set_revoked(store.read_blocking(move |tx| crate::enrolment::verbs::revoked_in(tx, now_ms))?);
         let (console, operator) = (routes::routes(Door::Console).1, routes::routes(Door::Operator).1);
         let gates = Gates::default().with(Door::Console, &console).with(Door::Operator, &operator);
         let instance = rng.secret();
@@ -147,6 +151,7 @@ impl App {
             kinds: operations::Kinds::new(kinds()),
             fleet,
             trust,
+            revoking: tokio::sync::Mutex::default(),
             board: nodes::Board::default(),
             telemetry: telemetry::Telemetry::default(),
             links: links::Registry::default(),

@@ -119,6 +119,13 @@ impl Trust {
         self.revoked.load_full()
     }
 
+    /// Whether an identity, good at its handshake perhaps, is worth nothing now.
+    #[must_use]
+    pub fn is_revoked(&self, node: NodeId, certificate: CertificateId) -> bool {
+        let revoked = self.revoked.load();
+        revoked.nodes.contains(&node) || revoked.certificates.contains(&certificate)
+    }
+
     /// What a connection is for, whose handshake is done.
     ///
     /// # Errors
@@ -160,8 +167,7 @@ impl Trust {
         if identity.0 != self.fleet {
             return Err(foreign("it names another fleet"));
         }
-        let revoked = self.revoked.load();
-        if revoked.nodes.contains(&identity.1.node) || revoked.certificates.contains(&identity.1.certificate) {
+        if self.is_revoked(identity.1.node, identity.1.certificate) {
             return Err(Rejection::new(close::REVOKED, "the node certificate is revoked"));
         }
         Ok(identity.1)

@@ -196,8 +196,13 @@ async fn who_is_not_let_in_is_told_why_and_disturbs_nobody() {
     })
     .await;
 
+    // One that was let in and has not said hello when its node is revoked gets no link either.
+    let early = guest.dial(member.config()).await.expect("it is let in");
+    let (mut send, _recv) = early.open_bi().await.expect("a stream");
     let path = format!("/api/v1/admin/nodes/{}/revoke", member.node);
     let _ = operator.post(&path, json!({})).await.ok();
+    send.write_all(&encode(Kind::Hello, &greeting())).await.expect("sent");
+    starts(&closed(&early).await, "revoked");
     starts(&guest.why(member.config()).await, "revoked");
     world.crash().await;
     starts(&guest.why(member.config()).await, "revoked");

@@ -221,7 +221,7 @@ pub async fn certificates(app: &App, cx: &Cx, node: NodeId) -> Result<Page<Certi
     }))
 }
 
-/// Makes a node's key and certificates worthless; its live link is closed within a second. What runs on the
+/// Makes a node's key and certificates worthless before it answers; its live link is closed within a second. What runs on the
 /// node runs on.
 ///
 /// # Errors
@@ -237,7 +237,22 @@ pub async fn revoke_node(app: &App, cx: &Cx, node: NodeId) -> Result<(), Problem
             Ok(audit::unchanged(()))
         })
         .await?;
+    if let Err(problem) = enforce_revoked(app).await {
+        tracing::warn!(%node, "a revocation waits to be put into force: {}", problem.log_text());
+    }
     app.nudges.revoked.notify();
+    Ok(())
+}
+
+/// Puts the revoked rows into force for every handshake from here on.
+///
+/// # Errors
+/// Only what the store says; what was in force stays so.
+pub async fn enforce_revoked(app: &App) -> Result<(), Problem> {
+    // One at a time: an older reading must not take the place of a newer one.
+    let _turn = app.revoking.lock().await;
+    let now_ms = app.clock.now_ms();
+    app.trust.set_revoked(app.store.read(move |tx| revoked_in(tx, now_ms)).await?);
     Ok(())
 }
 

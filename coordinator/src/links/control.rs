@@ -121,6 +121,11 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
         return refuse(send, close::VERSION, "agent and coordinator have no protocol level in common").await;
     };
     let (node, greeting) = (identity.node, Greeting::of(&hello));
+    // Twice: between handshake and hello, and before it can be found among the live links.
+    let revoked = || app.trust.is_revoked(node, identity.certificate);
+    if revoked() {
+        return refuse(send, close::REVOKED, "the node certificate is revoked").await;
+    }
     let known = greeted(app, node, greeting).await.map_err(Down::Store)?;
     if known.is_none() && nodes::link::waits(app, node).await.map_err(Down::Store)? {
         let detail = "the node waits for an operator's approval";
@@ -132,6 +137,10 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
     let now_ms = app.clock.now_ms();
     let seen = app.board.heard(node);
     let link = app.links.enter(node, identity.certificate, connection.clone(), seen, hello.journal_epoch);
+    if revoked() {
+        app.links.leave(&link);
+        return refuse(send, close::REVOKED, "the node certificate is revoked").await;
+    }
     link.set_agent_clock(hello.clock_ms, now_ms);
     let welcome = Welcome {
         level,

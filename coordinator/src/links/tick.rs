@@ -30,15 +30,13 @@ pub(super) fn start(app: &App) {
 
 /// Puts the revoked rows into force, for handshakes and for live links.
 async fn close_revoked(app: App) -> Result<(), Problem> {
-    let now_ms = app.clock.now_ms();
-    let revoked = app.store.read(move |tx| enrolment::verbs::revoked_in(tx, now_ms)).await?;
+    enrolment::verbs::enforce_revoked(&app).await?;
     for link in app.links.all() {
-        if revoked.nodes.contains(&link.node()) || revoked.certificates.contains(&link.0.certificate) {
+        if app.trust.is_revoked(link.node(), link.0.certificate) {
             tracing::warn!(node = %link.node(), "a live link is closed: its node or certificate is revoked");
             app.links.meters.closed("revoked");
             link.close(close::REVOKED, "the node certificate is revoked");
         }
     }
-    app.trust.set_revoked(revoked);
     Ok(())
 }
