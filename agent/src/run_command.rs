@@ -69,13 +69,15 @@ pub fn run(arguments: &args::Run) -> anyhow::Result<()> {
     let lock = lock(&state_dir)?;
     let facts = host::facts(config.name.as_deref(), &state_dir);
     let user = privileges::target(config.user.as_deref())?;
+    let mut half = None;
     let socket = match arguments.root_socket.as_ref().or(config.root_socket.as_ref()) {
         Some(path) => root::Client::connect(path).with_context(|| format!("the root half at {}", path.display()))?,
         None => {
             let exe = std::env::current_exe()?;
             let owner = user.as_ref().map_or_else(privileges::own_ids, |user| (user.uid, user.gid));
-            let (_child, socket) = root::start_half(&exe, &state_dir, common.config.as_deref(), owner)
+            let (child, socket) = root::start_half(&exe, &state_dir, common.config.as_deref(), owner)
                 .context("the root half cannot be started")?;
+            half = Some(child);
             root::Client::new(socket)?
         }
     };
@@ -89,6 +91,10 @@ pub fn run(arguments: &args::Run) -> anyhow::Result<()> {
     let (client, events) = socket;
     let prepared = Prepared { config, state_dir, identity, host: facts, client, events, journal };
     let ended = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(prepared));
+    // It ends with our socket, after the cells that it is building or ending.
+    if let Some(mut half) = half {
+        let _ = half.wait()?;
+    }
     drop(lock);
     ended
 }

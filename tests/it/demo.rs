@@ -3,6 +3,7 @@
 use muster_tests::{
     Agent, Api, World, WorldOptions, eventually, eventually_within,
     flow::{cell_pids, launch, online, slots},
+    leaks,
     signal,
 };
 use nix::sys::signal::Signal;
@@ -43,6 +44,21 @@ async fn a_demo_that_was_stopped_goes_on_with_the_same_nodes() {
     let node = world.node(0);
     eventually("all slots are free", async || (slots(&operator, &node, "free").await.len() == 8).then_some(())).await;
     let _ = launch(&user, json!({"sku": "h100"})).await;
+}
+
+#[tokio::test]
+async fn a_demo_that_is_stopped_while_cells_are_built_leaves_none() {
+    let mut world = World::start().await;
+    let user = world.user().await;
+    let all = (0..8).map(|_| user.post("/api/v1/allocations", json!({"sku": "h100", "ssh_key_ids": []})));
+    let mut ids = Vec::new();
+    for answer in futures_util::future::join_all(all).await {
+        ids.push(answer.ok()["allocation_ids"][0].as_str().expect("an id").to_owned());
+    }
+    let status = world.stop().await;
+    assert!(status.success(), "{status}");
+    let left = leaks::living(&world, &ids);
+    assert!(left.is_empty(), "{left:#?}");
 }
 
 #[tokio::test]

@@ -78,6 +78,15 @@ pub fn strays(pids: &Pids) -> Vec<String> {
         .collect()
 }
 
+/// Processes whose command line names this world's folder or one of these allocations.
+#[must_use]
+pub fn living(world: &World, allocations: &[String]) -> Vec<String> {
+    let dir = world.dir().display().to_string();
+    let ours = |line: &str| line.contains(&dir) || allocations.iter().any(|id| line.contains(id));
+    let all = processes().into_iter().filter(|(_, line)| ours(line));
+    all.map(|(pid, line)| format!("{pid}: {}", line.replace('\0', " "))).collect()
+}
+
 /// The short form of a node's id, which stands in the names of its network ends.
 fn short(node: &str) -> String {
     let id: Result<muster_protocol::ids::NodeId, _> = node.parse();

@@ -2,6 +2,7 @@
 
 use super::Client;
 use super::command::start_half;
+use super::state::Places;
 use super::words::{CellState, Reply, Request};
 use crate::args::Common;
 use crate::identity::Identity;
@@ -17,6 +18,9 @@ const GRACE_MS: u32 = 500;
 pub(super) fn run(common: &Common) -> anyhow::Result<()> {
     let Some(identity) = Identity::load(&common.state_dir)? else { return Ok(()) };
     let owner = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+    Places::open(&common.state_dir, owner.1)
+        .and_then(|places| places.settle())
+        .map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let exe = std::env::current_exe()?;
     let (mut half, socket) = start_half(&exe, &common.state_dir, common.config.as_deref(), owner)?;
     let (client, _events) = Client::new(socket)?;

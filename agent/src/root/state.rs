@@ -179,6 +179,16 @@ impl Places {
         File::open(self.cell(allocation)).is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
     }
 
+    /// Waits until nobody builds or ends a cell any more: workers outlive the root half that began them.
+    pub(super) fn settle(&self) -> Result<(), Fault> {
+        for entry in fs::read_dir(self.cells()).doing("list the cells")?.flatten() {
+            let Ok(file) = File::open(entry.path()) else { continue };
+            let held = Flock::lock(file, FlockArg::LockShared);
+            drop(held.map_err(|(_, error)| Fault::new("failed", "wait for a cell", error))?);
+        }
+        Ok(())
+    }
+
     /// The cell's memory, if there is any.
     pub(super) fn load(&self, allocation: AllocationId) -> Result<Option<Record>, Fault> {
         match fs::read(self.cell(allocation).join("cell.json")) {
