@@ -1,6 +1,6 @@
 //! Deaths of either side, restarts, repeated and broken-off requests.
 
-use crate::kit::{Node, Session, run, wait_for, wanted};
+use crate::kit::{Node, Session, exe, run, wait_for, wanted};
 use muster_agent::root::{CellInfo, CellState, CreateCell, Event, Reply, Request};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -61,6 +61,24 @@ fn a_cell_outlives_the_root_half() {
         }
     }
     assert!(node.end(cell.allocation, 0).clean);
+}
+
+#[test]
+fn the_end_of_all_cells_waits_for_those_that_are_being_built() {
+    let mut node = Node::start();
+    let identity = serde_json::json!({
+        "node_id": node.id, "fleet_id": "f", "coordinator": "127.0.0.1:1", "ca_sha256": "", "stage": "issued",
+    });
+    fs::write(node.state_dir().join("identity.json"), identity.to_string()).unwrap();
+    let _answers: Vec<_> = (0..4).map(|_| node.send(Request::CellCreate(Box::new(wanted())))).collect();
+    while !matches!(node.event(), Event::Step { .. }) {}
+    node.kill_half();
+    assert_ne!(node.traces(), Vec::<String>::new(), "workers go on without their root half");
+    let mut end = std::process::Command::new(exe());
+    end.args(["root", "--end-cells", "--state-dir"]).arg(node.state_dir());
+    let output = end.arg("--config").arg(node.dir.path().join("agent.toml")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(node.traces(), Vec::<String>::new());
 }
 
 #[test]
