@@ -3,8 +3,7 @@
 use muster_tests::{
     Agent, Api, World, WorldOptions, eventually, eventually_within,
     flow::{cell_pids, launch, online, slots},
-    leaks,
-    signal,
+    leaks, signal,
 };
 use nix::sys::signal::Signal;
 use serde_json::json;

@@ -1,8 +1,9 @@
 //! The room `slots` through its door: decisions about slots that are not there, over a crash, and by command.
 
 use muster_tests::{
-    Cli, World,
+    Cli, World, eventually,
     flow::{launch, nobody, online, only, slots},
+    fresh_key,
 };
 use serde_json::json;
 
@@ -78,4 +79,31 @@ async fn an_operator_holds_clears_and_ends_by_command() {
     assert_eq!(only(&events, "action", &json!("slots.unhold"))["reason"], "a new fan");
     let queue = cli.json(&["attention", "--family", "lifecycle"]);
     assert!(!queue["items"].as_array().expect("a list").iter().any(|item| item["cause"] == "slots_held"), "{queue:#}");
+}
+
+#[tokio::test]
+async fn slots_are_looked_for_when_an_operator_asks() {
+    let world = World::start().await;
+    let (operator, node) = (world.operator().await, world.node(0));
+    let path = format!("/api/v1/admin/nodes/{node}/slots/discover");
+    let nowhere = format!("/api/v1/admin/nodes/{}/slots/discover", nobody("nd"));
+    operator.post(&nowhere, json!({})).await.refused(404, "not_found");
+    let key = fresh_key();
+    let first = operator.post_with_key(&path, json!({}), &key).await;
+    assert_eq!(first.status, 202, "{}", first.text);
+    let id = first.body["operation_id"].as_str().expect("an id").to_owned();
+    let done = eventually("the look is over", async || {
+        let now = operator.get(&format!("/api/v1/admin/operations/{id}")).await.ok();
+        now["ended_at"].is_string().then_some(now)
+    })
+    .await;
+    assert_eq!((&done["outcome"], &done["kind"]), (&json!("succeeded"), &json!("slots.discover")), "{done:#}");
+    world.crash().await;
+    assert!(operator.post_with_key(&path, json!({}), &key).await.is_replayed());
+
+    let ready = world.ready();
+    let cli = Cli::login(&ready.operator_url, &ready.operator.username, &ready.operator.password, true);
+    let _ = online(&operator, &node).await;
+    let said = cli.run(&["slots", "discover", "--node", &node]).ok();
+    assert!(said.contains("8 GPUs, 8 slots"), "{said}");
 }

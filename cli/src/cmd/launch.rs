@@ -135,7 +135,7 @@ async fn keys(client: &mut Client, wanted: &[String]) -> Result<Vec<String>> {
 }
 
 /// Seconds from a number with an optional unit.
-fn seconds(text: &str) -> std::result::Result<u64, String> {
+pub(super) fn seconds(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| format!("{text}: not a time like 30m"))?;
     let unit = match &text[digits.len()..] {

@@ -32,7 +32,7 @@ pub enum Nodes {
     /// Place on it again.
     Uncordon(Node),
     /// Place nothing new on it; it is in maintenance as soon as it is empty.
-    Drain(Node),
+    Drain(Drain),
     /// Its newest tasks; with --requeue or --cancel a way out for one that does not move.
     Tasks(Tasks),
     /// The fuse against mass failure: while it is blown, no lost node is given up.
@@ -61,6 +61,16 @@ pub struct Node {
     node: String,
 }
 
+/// Which one, and how long its users have.
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// Id or name.
+    node: String,
+    /// Release what still runs after this time, like 2h; without it the drain waits as long as that takes.
+    #[arg(long, value_name = "TIME", value_parser = super::launch::seconds)]
+    deadline: Option<u64>,
+}
+
 /// Why.
 #[derive(Debug, Args)]
 pub struct ResetFuse {
@@ -78,7 +88,7 @@ pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
         Nodes::Reject(args) => act(context, &mut client, &args.node, "reject").await,
         Nodes::Cordon(args) => act(context, &mut client, &args.node, "cordon").await,
         Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
-        Nodes::Drain(args) => act(context, &mut client, &args.node, "drain").await,
+        Nodes::Drain(args) => drain(context, &mut client, &args).await,
         Nodes::Tasks(args) => tasks(context, &mut client, &args).await,
         Nodes::Fuse => {
             let fuse = client.get(FUSE).await?;
@@ -150,6 +160,7 @@ async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()
         fact("health"),
         fact("gpu_state"),
         fact("agent_version"),
+        ("drain_deadline", time(&node, "drain_deadline")),
         ("last_seen_at", time(&node, "last_seen_at")),
         fact("boot_id"),
         ("labels", text(&node, "labels")),
@@ -206,6 +217,18 @@ async fn act(context: &Context, client: &mut Client, wanted: &str, verb: &str) -
     let answer = client.post(&format!("/api/v1/admin/nodes/{id}/{verb}"), &json!({})).await?;
     let said = format!("{} is {}", text(&answer, "name"), text(&answer, "state").replace('_', " "));
     finish(context, client, &answer, &said).await
+}
+
+async fn drain(context: &Context, client: &mut Client, args: &Drain) -> Result<()> {
+    let id = resolve::node(client, &args.node).await?;
+    let body = args.deadline.map_or_else(|| json!({}), |seconds| json!({ "deadline_s": seconds }));
+    let answer = client.post(&format!("/api/v1/admin/nodes/{id}/drain"), &body).await?;
+    let (name, state) = (text(&answer, "name"), text(&answer, "state"));
+    let until = match answer["drain_deadline"].as_str() {
+        Some(_) => format!("; what still runs is released at {}", time(&answer, "drain_deadline")),
+        None => String::new(),
+    };
+    finish(context, client, &answer, &format!("{name} is {state}{until}")).await
 }
 
 /// `2 tasks, the oldest 40 s old, 1 unknown`.

@@ -5,7 +5,7 @@ use crate::{
     api::Client,
     error::{Error, Result},
     output::{self, items, text},
-    resolve,
+    progress, resolve,
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 pub enum Slots {
     /// The slots of a node, or of all nodes.
     List(List),
+    /// Ask a node to look for slots now, instead of when it next does by itself.
+    Discover(Of),
     /// Let slots be sold.
     Approve(Choice),
     /// Keep slots from being sold.
@@ -31,6 +33,14 @@ pub struct List {
     /// Id or name of the node; all of them if left out.
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
+}
+
+/// On which node.
+#[derive(Debug, Args)]
+pub struct Of {
+    /// Id or name of the node.
+    #[arg(long, value_name = "NODE")]
+    node: String,
 }
 
 /// Which ones.
@@ -54,6 +64,7 @@ pub(super) async fn run(context: &Context, command: Slots) -> Result<()> {
     let mut client = context.staff()?;
     match command {
         Slots::List(args) => list(context, &mut client, args.node.as_deref()).await,
+        Slots::Discover(args) => discover(context, &mut client, &args.node).await,
         Slots::Approve(args) => decide(context, &mut client, args, "approve").await,
         Slots::Reject(args) => decide(context, &mut client, args, "reject").await,
         Slots::Hold(args) => decide(context, &mut client, args, "quarantine").await,
@@ -101,6 +112,18 @@ async fn list(context: &Context, client: &mut Client, wanted: Option<&str>) -> R
         };
     }
     output::table(&head, rows, "no slots found")
+}
+
+async fn discover(context: &Context, client: &mut Client, wanted: &str) -> Result<()> {
+    let id = resolve::node(client, wanted).await?;
+    let answer = client.post(&format!("/api/v1/admin/nodes/{id}/slots/discover"), &json!({})).await?;
+    let ended = progress::follow(client, &text(&answer, "operation_id")).await?;
+    if context.json {
+        output::json(&ended)?;
+    } else if let Some(step) = ended["steps"].as_array().and_then(|steps| steps.last()) {
+        output::line(&text(step, "detail"))?;
+    }
+    progress::outcome(&ended)
 }
 
 /// Why a slot is held back, in words; `-` if it is not.

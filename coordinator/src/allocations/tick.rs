@@ -1,9 +1,10 @@
-//! Upkeep of allocations: those whose node has been silent for long are shown as degraded. Nothing ends by
-//! silence, as missing evidence is never failure evidence, unless the operators have set how long they wait.
+//! Upkeep of allocations: those whose node has been silent for long are shown as degraded, those on a node whose
+//! drain is past its deadline are released. Nothing ends by silence, as missing evidence is never failure
+//! evidence, unless the operators have set how long they wait.
 
-use super::effects::{apply_in, wake};
-use super::model::{Event, State};
-use super::store;
+use super::effects::{about, apply_in, wake};
+use super::model::{Event, State, Wish};
+use super::{release, store};
 use crate::app::App;
 use crate::audit;
 use crate::base::http::Problem;
@@ -27,6 +28,44 @@ pub fn start(app: &App) {
         async move { run(&app).await }
     };
     Reconciler { name: "allocations.degraded", period: PERIOD, nudge: Nudge::default(), run }.start(&app.supervisor);
+    let this = app.clone();
+    let run = move || {
+        let app = this.clone();
+        async move { end_drains(&app).await }
+    };
+    Reconciler { name: "allocations.drained", period: PERIOD, nudge: Nudge::default(), run }.start(&app.supervisor);
+}
+
+/// Releases what is left on nodes whose drain is past its deadline, unless the fuse is blown: then nobody knows
+/// which nodes are there to be drained.
+pub(super) async fn end_drains(app: &App) -> Result<(), Problem> {
+    let cx = app.system("allocations.drained");
+    let now_ms = cx.now_ms;
+    if app.store.read(move |tx| nodes::store::drains_due_in(tx, now_ms)).await?.is_empty() {
+        return Ok(());
+    }
+    let ended = app
+        .store
+        .on(Lane::Upkeep)
+        .write(move |tx| {
+            let mut ended = 0;
+            if nodes::fuse::store::blown_in(tx)?.is_none() {
+                for node in nodes::store::drains_due_in(tx, now_ms)? {
+                    for mut row in store::on_node(tx, node)?.into_iter().filter(|row| row.lease.wish == Wish::Wanted) {
+                        release::begin_in(tx, &cx, &mut row, "node_drained", None)?;
+                        let reason = "the drain of its node is past its deadline";
+                        audit::note(tx, &cx, about(&row, "allocations.release").reason(reason))?;
+                        ended += 1;
+                    }
+                }
+            }
+            Ok(audit::unchanged(ended))
+        })
+        .await?;
+    if ended > 0 {
+        wake(app);
+    }
+    Ok(())
 }
 
 async fn run(app: &App) -> Result<(), Problem> {

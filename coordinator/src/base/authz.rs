@@ -153,6 +153,7 @@ verbs! {
     TokensList                 = "tokens.list":                 NONE,      STAFF;
     TokensRevoke               = "tokens.revoke":               NONE,      OPS;
     SlotsList                  = "slots.list":                  NONE,      STAFF;
+    SlotsDiscover              = "slots.discover":              NONE,      OPS;
     SlotsApprove               = "slots.approve":               NONE,      OPS;
     SlotsReject                = "slots.reject":                NONE,      OPS;
     SlotsBatch                 = "slots.batch":                 NONE,      OPS;

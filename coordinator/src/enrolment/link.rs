@@ -209,6 +209,7 @@ fn new_node_in(tx: &mut Tx, cx: &Cx, token: &Token, key: &str, request: &EnrolRe
         journal_epoch: String::new(),
         join_sequence: 0,
         facts,
+        drain_deadline_ms: None,
         created_ms: cx.now_ms,
     };
     nodes::store::insert_in(tx, &node)?;

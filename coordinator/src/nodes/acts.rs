@@ -58,6 +58,17 @@ pub fn of(may: impl Fn(Verb) -> bool, facets: &Facets, revoked: bool, open: &[St
         .collect()
 }
 
+/// Why an event does not fit a node, for people.
+#[must_use]
+pub fn refusal(facets: &Facets, event: Event) -> &'static str {
+    let reason = match event {
+        Event::Approve | Event::Reject => pending(facets),
+        Event::Remove => gone(facets),
+        _ => moved(facets, event),
+    };
+    reason.unwrap_or("It cannot do that now.")
+}
+
 fn pending(facets: &Facets) -> Option<&'static str> {
     (facets.lifecycle != Lifecycle::PendingApproval).then_some("It does not wait for approval.")
 }

@@ -1,9 +1,9 @@
 //! Routes of nodes, at the operator door.
 
 use super::model::Event;
-use super::probe;
+use super::probe::{self, Look};
 use super::tasks::{self, TaskItem, Wish};
-use super::verbs::{self, Edit, NodesQuery};
+use super::verbs::{self, Drain, Edit, NodesQuery};
 use super::view::NodeItem;
 use crate::app::App;
 use crate::base::authz::Verb;
@@ -114,17 +114,22 @@ async fn uncordon(
     keyed_change(app, cx, id, keyed, Verb::NodesUncordon, Event::Uncordon).await
 }
 
-/// No new work; the node is in maintenance when its last slot is free. Uncordon cancels it.
+/// No new work; the node is in maintenance when its last slot is free. Without a deadline it waits for that, with
+/// one it then releases what still runs. Said again, it changes the deadline; uncordon cancels the drain.
 #[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/drain", operation_id = "nodes.drain", tag = "nodes",
     params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = NodeItem)))]
+    request_body = Drain, responses((status = 200, body = NodeItem), (status = 422, body = ProblemBody)))]
 async fn drain(
     State(app): State<App>,
     Caller(cx): Caller,
     Path(id): Path<NodeId>,
-    keyed: Keyed<NoBody>,
+    keyed: Keyed<Drain>,
 ) -> Result<Response, Problem> {
-    keyed_change(app, cx, id, keyed, Verb::NodesDrain, Event::Drain).await
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        verbs::drain(&act, &cx, id, keyed.body).await.map(|item| (StatusCode::OK, item))
+    })
+    .await
 }
 
 /// Asks the agent to look at its machine and report; follow the operation.
@@ -139,7 +144,7 @@ async fn probe(
 ) -> Result<Response, Problem> {
     let act = app.clone();
     idempotent(&app, &cx, keyed.request, move |cx| async move {
-        probe::probe(&act, &cx, id).await.map(|accepted| (StatusCode::ACCEPTED, accepted))
+        probe::look(&act, &cx, id, Look::Probe).await.map(|accepted| (StatusCode::ACCEPTED, accepted))
     })
     .await
 }

@@ -27,6 +27,8 @@ CREATE TABLE nodes(
   join_sequence {{I64}} NOT NULL,
   -- JSON of nodes::facts::Facts, replaced whole when the agent says something else.
   facts TEXT NOT NULL,
+  -- When a drain ends what still runs; none: it waits as long as that takes.
+  drain_deadline_ms {{I64}},
   created_ms {{I64}} NOT NULL
 ){{STRICT}};
 CREATE UNIQUE INDEX nodes_key ON nodes(key_sha256);

@@ -46,6 +46,8 @@ pub struct NodeRow {
     pub join_sequence: i64,
     /// What the agent says of the machine.
     pub facts: Facts,
+    /// When a drain ends what still runs there, ms since 1970; none: it waits as long as that takes.
+    pub drain_deadline_ms: Option<i64>,
     /// When the token was presented, ms since 1970.
     pub created_ms: i64,
 }
@@ -55,7 +57,7 @@ macro_rules! select {
         concat!(
             "SELECT id, name, lifecycle, scheduling, health, health_reason, presence, last_seen_ms, labels, version, \
              key_sha256, token_id, recovery_left, revoked_ms, machine_sha256, agent_version, boot_id, journal_epoch, \
-             join_sequence, facts, created_ms FROM nodes ",
+             join_sequence, facts, drain_deadline_ms, created_ms FROM nodes ",
             $rest
         )
     };
@@ -85,7 +87,8 @@ fn node(row: &Row) -> Result<NodeRow, Problem> {
         journal_epoch: row.get(17)?,
         join_sequence: row.get(18)?,
         facts: row.json(19)?,
-        created_ms: row.get(20)?,
+        drain_deadline_ms: row.get(20)?,
+        created_ms: row.get(21)?,
     })
 }
 
@@ -94,8 +97,8 @@ pub fn insert_in(tx: &mut Tx, node: &NodeRow) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO nodes(id, name, lifecycle, scheduling, health, health_reason, presence, last_seen_ms, labels, \
          version, key_sha256, token_id, recovery_left, revoked_ms, machine_sha256, agent_version, boot_id, \
-         journal_epoch, join_sequence, facts, created_ms) \
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+         journal_epoch, join_sequence, facts, drain_deadline_ms, created_ms) \
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
         &values![
             node.id,
             &node.name,
@@ -117,6 +120,7 @@ pub fn insert_in(tx: &mut Tx, node: &NodeRow) -> Result<(), Problem> {
             &node.journal_epoch,
             node.join_sequence,
             json(&node.facts)?,
+            node.drain_deadline_ms,
             node.created_ms,
         ],
     )?;
@@ -237,13 +241,29 @@ pub fn revoked_in(tx: &mut Tx) -> Result<Vec<NodeId>, Problem> {
     )
 }
 
-/// Stores lifecycle and scheduling.
+/// Stores lifecycle and scheduling. A drain that is over has no deadline.
 pub fn save_stage_in(tx: &mut Tx, id: NodeId, lifecycle: Lifecycle, scheduling: Scheduling) -> Result<(), Problem> {
     tx.exec(
-        "UPDATE nodes SET lifecycle = $2, scheduling = $3, version = version + 1 WHERE id = $1",
+        "UPDATE nodes SET lifecycle = $2, scheduling = $3, version = version + 1, \
+         drain_deadline_ms = CASE WHEN $3 = 'draining' THEN drain_deadline_ms END WHERE id = $1",
         &values![id, lifecycle.word(), scheduling.word()],
     )?;
     Ok(())
+}
+
+/// Stores when a drain ends what still runs.
+pub fn save_drain_deadline_in(tx: &mut Tx, id: NodeId, deadline_ms: Option<i64>) -> Result<(), Problem> {
+    tx.exec("UPDATE nodes SET drain_deadline_ms = $2, version = version + 1 WHERE id = $1", &values![id, deadline_ms])?;
+    Ok(())
+}
+
+/// Draining nodes whose deadline has passed.
+pub fn drains_due_in(tx: &mut Tx, now_ms: i64) -> Result<Vec<NodeId>, Problem> {
+    tx.all(
+        "SELECT id FROM nodes WHERE scheduling = 'draining' AND drain_deadline_ms <= $1 ORDER BY id LIMIT 1000",
+        &values![now_ms],
+        |row| row.get(0),
+    )
 }
 
 /// Stores health and its reason. True if that was news.

@@ -1,11 +1,13 @@
 //! What operators do with nodes. Each `_in` verb runs in its caller's transaction and notes its event.
 
+use super::acts;
 use super::model::{Event, Facets, Health, Lifecycle, apply};
 use super::store;
 use super::view::{self, NodeItem};
 use crate::app::App;
 use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
+use crate::base::clock::rfc3339;
 use crate::base::http::{FieldError, IfMatch, JsonText, Page, PageQuery, Problem, StatusCode, answer_in};
 use crate::base::store::Tx;
 use crate::cx::Cx;
@@ -32,8 +34,8 @@ struct Stage {
 pub fn change_in(tx: &mut Tx, cx: &Cx, id: NodeId, event: Event, action: &'static str) -> Result<bool, Problem> {
     let node = store::get_in(tx, id)?;
     let before = (node.facets.lifecycle, node.facets.scheduling);
-    let after =
-        apply(before.0, before.1, event).map_err(|refused| Problem::conflict("invalid_state", refused.to_string()))?;
+    let after = apply(before.0, before.1, event)
+        .map_err(|_| Problem::conflict("invalid_state", acts::refusal(&node.facets, event)))?;
     if before == after {
         return Ok(false);
     }
@@ -46,7 +48,7 @@ pub fn change_in(tx: &mut Tx, cx: &Cx, id: NodeId, event: Event, action: &'stati
     Ok(true)
 }
 
-/// One of the plain moves of an operator: approve, reject, cordon, uncordon, drain.
+/// One of the plain moves of an operator: approve, reject, cordon, uncordon.
 ///
 /// # Errors
 /// As [`change_in`], and what [`authz::require`] says.
@@ -63,11 +65,54 @@ pub async fn change(app: &App, cx: &Cx, id: NodeId, verb: Verb, event: Event) ->
             Ok(audit::unchanged(item))
         })
         .await?;
-    match event {
-        Event::Reject => app.nudges.revoked.notify(),
-        Event::Drain => app.nudges.slots.notify(),
-        _ => {}
+    if event == Event::Reject {
+        app.nudges.revoked.notify();
     }
+    Ok(item)
+}
+
+/// Longest time that a drain may leave to what runs: 30 days, in seconds.
+const DRAIN_MAX_S: i64 = 30 * 86_400;
+
+/// How a node is drained.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// Seconds until what still runs is released, 0 to 2,592,000; none: the drain waits as long as that takes.
+    #[schema(minimum = 0, maximum = 2_592_000)]
+    pub deadline_s: Option<i64>,
+}
+
+/// No new work, and maintenance when empty; after the deadline what still runs is released. Said again, it
+/// changes the deadline.
+///
+/// # Errors
+/// 404, 409 `invalid_state`, 422.
+pub async fn drain(app: &App, cx: &Cx, id: NodeId, drain: Drain) -> Result<NodeItem, Problem> {
+    authz::require(cx, Verb::NodesDrain, Scope::Platform)?;
+    if drain.deadline_s.is_some_and(|seconds| !(0..=DRAIN_MAX_S).contains(&seconds)) {
+        let detail = "A drain may wait for 0 to 2592000 seconds (30 days).";
+        return Err(Problem::invalid("deadline_s", "out_of_range", detail));
+    }
+    let deadline_ms = drain.deadline_s.map(|seconds| cx.now_ms.saturating_add(seconds * 1_000));
+    let (app_, context) = (app.clone(), cx.clone());
+    let item = app
+        .store
+        .write(move |tx| {
+            change_in(tx, &context, id, Event::Drain, Verb::NodesDrain.as_str())?;
+            let before = store::get_in(tx, id)?.drain_deadline_ms.map(rfc3339);
+            if before.is_some() || deadline_ms.is_some() {
+                store::save_drain_deadline_in(tx, id, deadline_ms)?;
+                let event = audit::Event::new("nodes.drain_deadline", id);
+                audit::note(tx, &context, event.before(&before).after(&deadline_ms.map(rfc3339)))?;
+            }
+            let node = store::get_in(tx, id)?;
+            let item = view::item_in(tx, &app_, &context, &node)?;
+            answer_in(tx, &context, StatusCode::OK, &item)?;
+            Ok(audit::unchanged(item))
+        })
+        .await?;
+    app.nudges.slots.notify();
     Ok(item)
 }
 

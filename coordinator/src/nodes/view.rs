@@ -53,6 +53,8 @@ pub struct NodeItem {
     pub host: HostItem,
     /// Version of the agent; null before its first link.
     pub agent_version: Option<String>,
+    /// When the drain releases what still runs; null if it waits as long as that takes, or there is none.
+    pub drain_deadline: Option<String>,
     /// What an operator should look at, worst first.
     pub conditions: Vec<Condition>,
     /// Its tasks that have not ended.
@@ -215,6 +217,7 @@ pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeIt
         gpus: gpus.collect(),
         host: host_item(app, node.id, &node.facts, now_ms),
         agent_version: some(&node.agent_version),
+        drain_deadline: rfc3339_opt(node.drain_deadline_ms),
         conditions: conditions(app, node.id, now_ms),
         backlog: tasks::backlog_in(tx, node.id, now_ms)?,
         last_seen_at: rfc3339_opt(seen_ms),

@@ -6,8 +6,11 @@ use super::store::{self, SlotRow};
 use super::verbs::{self, Decision};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
-use crate::base::http::{Caller, Json, JsonText, Keyed, MaybeJson, NoBody, Page, Path, Problem, idempotent};
-use crate::nodes;
+use crate::base::http::{
+    Caller, Json, JsonText, Keyed, MaybeJson, NoBody, Page, Path, Problem, ProblemBody, idempotent,
+};
+use crate::nodes::{self, probe::Look};
+use crate::operations::Accepted;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -21,6 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub fn operator_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(discover))
         .routes(routes!(approve))
         .routes(routes!(reject))
         .routes(routes!(quarantine))
@@ -91,6 +95,24 @@ async fn list(Shared(app): Shared<App>, Caller(cx): Caller, Path(id): Path<NodeI
             JsonText::of(&Page::<SlotItem>::whole(rows.into_iter().map(SlotItem::from).collect()))
         })
         .await
+}
+
+/// Asks the agent to look for slots now; follow the operation, the list has what it found a moment later. Agents look
+/// by themselves as well: this is for who has just changed a machine and does not want to wait.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/slots/discover", operation_id = "slots.discover",
+    tag = "slots", params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 202, body = Accepted), (status = 409, body = ProblemBody)))]
+async fn discover(
+    Shared(app): Shared<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        nodes::probe::look(&act, &cx, id, Look::Discover).await.map(|accepted| (StatusCode::ACCEPTED, accepted))
+    })
+    .await
 }
 
 type Ids = Path<(NodeId, SlotId)>;

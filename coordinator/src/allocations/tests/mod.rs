@@ -121,6 +121,7 @@ impl World {
             journal_epoch: String::new(),
             join_sequence: 1,
             facts: Facts::default(),
+            drain_deadline_ms: None,
             created_ms: cx.now_ms,
         };
         self.app.store.ingest(move |tx| crate::nodes::store::insert_in(tx, &row)).await.expect("a node");
