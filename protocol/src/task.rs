@@ -5,7 +5,7 @@
 use prost::Message;
 
 /// Kinds of task this build knows; the list is closed, there is no shell.
-pub const KINDS: &[&str] = &["probe", "scrub", "collect_logs"];
+pub const KINDS: &[&str] = &["probe", "discover", "scrub", "collect_logs"];
 
 /// One command to one agent. At most once by id.
 #[derive(Clone, PartialEq, Message)]

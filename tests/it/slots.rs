@@ -93,7 +93,7 @@ async fn slots_are_looked_for_when_an_operator_asks() {
     assert_eq!(first.status, 202, "{}", first.text);
     let id = first.body["operation_id"].as_str().expect("an id").to_owned();
     let done = eventually("the look is over", async || {
-        let now = operator.get(&format!("/api/v1/admin/operations/{id}")).await.ok();
+        let now = operator.get(&format!("/api/v1/operations/{id}")).await.ok();
         now["ended_at"].is_string().then_some(now)
     })
     .await;

@@ -4,6 +4,7 @@
 //! of the same id finds it running or done. Only a reset of its stream cancels it.
 
 mod collect_logs;
+mod discover;
 mod probe;
 mod scrub;
 mod stream;
@@ -160,6 +161,7 @@ async fn execute(
     let work = async {
         match offer.kind.as_str() {
             "probe" => probe::run(bench, &step).await,
+            "discover" => discover::run(bench, &step).await,
             "scrub" => scrub::run(bench, &offer.arguments_json, &step).await,
             "collect_logs" => collect_logs::run(&offer.arguments_json),
             kind => result("unsupported", format!("this agent knows no task `{kind}`")),

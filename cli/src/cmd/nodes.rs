@@ -33,6 +33,8 @@ pub enum Nodes {
     Uncordon(Node),
     /// Place nothing new on it; it is in maintenance as soon as it is empty.
     Drain(Drain),
+    /// Take it out of quarantine: the machine that is connected, or the next to come, is the node.
+    Reactivate(Node),
     /// Its newest tasks; with --requeue or --cancel a way out for one that does not move.
     Tasks(Tasks),
     /// The fuse against mass failure: while it is blown, no lost node is given up.
@@ -89,6 +91,7 @@ pub(super) async fn run(context: &Context, command: Nodes) -> Result<()> {
         Nodes::Cordon(args) => act(context, &mut client, &args.node, "cordon").await,
         Nodes::Uncordon(args) => act(context, &mut client, &args.node, "uncordon").await,
         Nodes::Drain(args) => drain(context, &mut client, &args).await,
+        Nodes::Reactivate(args) => act(context, &mut client, &args.node, "reactivate").await,
         Nodes::Tasks(args) => tasks(context, &mut client, &args).await,
         Nodes::Fuse => {
             let fuse = client.get(FUSE).await?;

@@ -132,6 +132,7 @@ verbs! {
     NodesUpdate                = "nodes.update":                NONE,      OPS;
     NodesApprove               = "nodes.approve":               NONE,      OPS;
     NodesReject                = "nodes.reject":                NONE,      OPS;
+    NodesReactivate            = "nodes.reactivate":            NONE,      OPS;
     NodesProbe                 = "nodes.probe":                 NONE,      OPS;
     NodesCordon                = "nodes.cordon":                NONE,      OPS;
     NodesUncordon              = "nodes.uncordon":              NONE,      OPS;

@@ -127,9 +127,10 @@ async fn greet(app: &App, connection: &Connection, identity: &NodeIdentity) -> R
         return refuse(send, close::REVOKED, "the node certificate is revoked").await;
     }
     let known = greeted(app, node, greeting).await.map_err(Down::Store)?;
-    if known.is_none() && nodes::link::waits(app, node).await.map_err(Down::Store)? {
-        let detail = "the node waits for an operator's approval";
-        return refuse_for_now(send, "pending_approval", detail, APPROVAL_PAUSE).await;
+    if known.is_none()
+        && let Some((word, detail)) = nodes::link::waits(app, node).await.map_err(Down::Store)?
+    {
+        return refuse_for_now(send, word, detail, APPROVAL_PAUSE).await;
     }
     if known.is_none_or(|row| row.key_sha256 != identity.key_fingerprint) {
         return refuse(send, close::UNKNOWN_NODE, "the coordinator knows no such node").await;

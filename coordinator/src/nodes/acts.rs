@@ -1,6 +1,6 @@
 //! What can be done with a node now, by intent, and why not. Pure.
 
-use super::model::{Event, Facets, Lifecycle, Presence, Scheduling, apply};
+use super::model::{Event, Facets, Health, Lifecycle, Presence, Scheduling, apply};
 use crate::base::authz::Verb;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,13 +38,14 @@ pub struct NodeOperation {
 /// operation that run on the node.
 #[must_use]
 pub fn of(may: impl Fn(Verb) -> bool, facets: &Facets, revoked: bool, open: &[String]) -> Vec<NodeOperation> {
-    let acts: [(&'static str, Intent, Verb, Option<&'static str>); 9] = [
+    let acts: [(&'static str, Intent, Verb, Option<&'static str>); 10] = [
         ("approve", Intent::Setup, Verb::NodesApprove, pending(facets)),
         ("update", Intent::Update, Verb::NodesUpdate, gone(facets)),
         ("probe", Intent::Maintenance, Verb::NodesProbe, probe(facets, open)),
         ("cordon", Intent::Maintenance, Verb::NodesCordon, moved(facets, Event::Cordon)),
         ("drain", Intent::Maintenance, Verb::NodesDrain, moved(facets, Event::Drain)),
         ("uncordon", Intent::Recovery, Verb::NodesUncordon, moved(facets, Event::Uncordon)),
+        ("reactivate", Intent::Recovery, Verb::NodesReactivate, quarantined(facets, revoked)),
         ("reject", Intent::Destructive, Verb::NodesReject, pending(facets)),
         ("revoke", Intent::Destructive, Verb::NodesRevoke, if revoked { Some("It is revoked.") } else { gone(facets) }),
         ("remove", Intent::Destructive, Verb::NodesRemove, gone(facets)),
@@ -71,6 +72,15 @@ pub fn refusal(facets: &Facets, event: Event) -> &'static str {
 
 fn pending(facets: &Facets) -> Option<&'static str> {
     (facets.lifecycle != Lifecycle::PendingApproval).then_some("It does not wait for approval.")
+}
+
+pub(super) fn quarantined(facets: &Facets, revoked: bool) -> Option<&'static str> {
+    match facets.health {
+        _ if facets.lifecycle == Lifecycle::Removed => Some("It is out of service for good."),
+        _ if revoked => Some("Its identity is revoked: enrol the machine again."),
+        Health::Quarantined => None,
+        _ => Some("It is not quarantined."),
+    }
 }
 
 fn gone(facets: &Facets) -> Option<&'static str> {
@@ -102,7 +112,6 @@ fn moved(facets: &Facets, event: Event) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nodes::model::Health;
 
     fn reasons(lifecycle: Lifecycle, presence: Presence, scheduling: Scheduling) -> Vec<(&'static str, String)> {
         let facets = Facets { lifecycle, presence, scheduling, health: Health::Ok };
@@ -114,12 +123,12 @@ mod tests {
     fn what_cannot_be_done_says_why() {
         let blocked = |found: &[(&'static str, String)]| found.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         let open = reasons(Lifecycle::InService, Presence::Online, Scheduling::Open);
-        assert_eq!(blocked(&open), ["approve", "uncordon", "reject"]);
+        assert_eq!(blocked(&open), ["approve", "uncordon", "reactivate", "reject"]);
         let away = reasons(Lifecycle::InService, Presence::Offline, Scheduling::Cordoned);
-        assert_eq!(blocked(&away), ["approve", "probe", "cordon", "reject"]);
+        assert_eq!(blocked(&away), ["approve", "probe", "cordon", "reactivate", "reject"]);
         let waits = reasons(Lifecycle::PendingApproval, Presence::Unknown, Scheduling::Open);
-        assert_eq!(blocked(&waits), ["probe", "cordon", "drain", "uncordon"]);
+        assert_eq!(blocked(&waits), ["probe", "cordon", "drain", "uncordon", "reactivate"]);
         let removed = reasons(Lifecycle::Removed, Presence::Offline, Scheduling::Open);
-        assert_eq!(removed.len(), 9, "{removed:?}");
+        assert_eq!(removed.len(), 10, "{removed:?}");
     }
 }

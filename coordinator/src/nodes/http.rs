@@ -3,7 +3,7 @@
 use super::model::Event;
 use super::probe::{self, Look};
 use super::tasks::{self, TaskItem, Wish};
-use super::verbs::{self, Drain, Edit, NodesQuery};
+use super::verbs::{self, Drain, Edit, NodesQuery, Reactivate};
 use super::view::NodeItem;
 use crate::app::App;
 use crate::base::authz::Verb;
@@ -28,6 +28,7 @@ pub fn operator_routes() -> OpenApiRouter<App> {
         .routes(routes!(cordon))
         .routes(routes!(uncordon))
         .routes(routes!(drain))
+        .routes(routes!(reactivate))
         .routes(routes!(probe))
         .routes(routes!(tasks_of))
         .routes(routes!(requeue))
@@ -128,6 +129,24 @@ async fn drain(
     let act = app.clone();
     idempotent(&app, &cx, keyed.request, move |cx| async move {
         verbs::drain(&act, &cx, id, keyed.body).await.map(|item| (StatusCode::OK, item))
+    })
+    .await
+}
+
+/// Takes a node out of quarantine: the machine that is connected is the node; while none is, the next one that comes
+/// with its key.
+#[utoipa::path(post, path = "/api/v1/admin/nodes/{node_id}/reactivate", operation_id = "nodes.reactivate", tag = "nodes",
+    params(("node_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = Reactivate, responses((status = 200, body = NodeItem), (status = 409, body = ProblemBody)))]
+async fn reactivate(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<NodeId>,
+    keyed: Keyed<Reactivate>,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        verbs::reactivate(&act, &cx, id, keyed.body).await.map(|item| (StatusCode::OK, item))
     })
     .await
 }

@@ -68,7 +68,7 @@ impl Greeting {
     }
 }
 
-/// Takes in a hello: none if there is no such node, or it may not connect.
+/// Takes in a hello: none if there is no such node, it may not connect, or it is another machine than the node is.
 ///
 /// # Errors
 /// Only what the store says.
@@ -81,19 +81,21 @@ pub async fn greeted(app: &App, id: NodeId, greeting: Greeting) -> Result<Option
         return Ok(Some(node));
     }
     let cx = app.node(id);
-    app.store.ingest(move |tx| greet_in(tx, &cx, id, &greeting).map(Some)).await
+    app.store.ingest(move |tx| greet_in(tx, &cx, id, &greeting)).await
 }
 
-fn greet_in(tx: &mut Tx, cx: &Cx, id: NodeId, greeting: &Greeting) -> Result<NodeRow, Problem> {
+/// A clone changes nothing but the node's health: which of the two machines is the node, an operator says.
+fn greet_in(tx: &mut Tx, cx: &Cx, id: NodeId, greeting: &Greeting) -> Result<Option<NodeRow>, Problem> {
     let mut node = store::get_in(tx, id)?;
+    if let Some(reason) = greeting.clone_of(&node) {
+        verbs::set_health_in(tx, cx, id, Health::Quarantined, reason)?;
+        return Ok(None);
+    }
     if node.facets.lifecycle != Lifecycle::InService {
         verbs::change_in(tx, cx, id, Event::Connected, "nodes.connected")?;
         node = store::get_in(tx, id)?;
     }
-    if let Some(reason) = greeting.clone_of(&node) {
-        verbs::set_health_in(tx, cx, id, Health::Quarantined, reason)?;
-        node.facets.health = Health::Quarantined;
-    } else if !greeting.machine_sha256.is_empty() {
+    if !greeting.machine_sha256.is_empty() {
         node.machine_sha256.clone_from(&greeting.machine_sha256);
     }
     if !node.boot_id.is_empty() && node.boot_id != greeting.boot_id {
@@ -107,7 +109,7 @@ fn greet_in(tx: &mut Tx, cx: &Cx, id: NodeId, greeting: &Greeting) -> Result<Nod
     node.last_seen_ms = Some(cx.now_ms);
     node.facets.presence = Presence::Online;
     store::save_hello_in(tx, &node, cx.now_ms)?;
-    Ok(node)
+    Ok(Some(node))
 }
 
 /// An inventory says something of the machine that is not in its row.
@@ -151,13 +153,20 @@ impl<'a> Changed<'a> {
     }
 }
 
-/// Whether a node that may not connect waits for an operator, after a restore: it is to come again.
+/// What a node that may not connect waits for, as a word and a sentence: an operator's decision, after a restore or
+/// about two machines with one identity. None: it waits for nothing.
 ///
 /// # Errors
 /// Only what the store says.
-pub async fn waits(app: &App, id: NodeId) -> Result<bool, Problem> {
-    let node = app.store.read(move |tx| store::find_in(tx, id)).await?;
-    Ok(node.is_some_and(|node| node.facets.lifecycle == Lifecycle::PendingApproval && node.revoked_ms.is_none()))
+pub async fn waits(app: &App, id: NodeId) -> Result<Option<(&'static str, &'static str)>, Problem> {
+    let node = app.store.read(move |tx| store::find_in(tx, id)).await?.filter(|node| node.revoked_ms.is_none());
+    Ok(node.and_then(|node| match (node.facets.lifecycle, node.facets.health) {
+        (Lifecycle::PendingApproval, _) => Some(("pending_approval", "the node waits for an operator's approval")),
+        (Lifecycle::Enrolling | Lifecycle::InService, Health::Quarantined) => {
+            Some(("duplicate_identity", "another machine is this node: an operator decides which one stays"))
+        }
+        _ => None,
+    }))
 }
 
 #[cfg(test)]

@@ -337,6 +337,12 @@ pub fn save_facts_in(tx: &mut Tx, id: NodeId, facts: &Facts) -> Result<(), Probl
     Ok(())
 }
 
+/// The next hello says which machine the node is.
+pub fn forget_machine_in(tx: &mut Tx, id: NodeId) -> Result<(), Problem> {
+    tx.exec("UPDATE nodes SET machine_sha256 = '', join_sequence = 0 WHERE id = $1", &values![id])?;
+    Ok(())
+}
+
 /// Stores the token of a repeated enrolment and a full recovery budget.
 pub fn save_token_in(tx: &mut Tx, id: NodeId, token_id: &str, recovery_left: i64) -> Result<(), Problem> {
     tx.exec("UPDATE nodes SET token_id = $2, recovery_left = $3 WHERE id = $1", &values![id, token_id, recovery_left])?;

@@ -9,6 +9,7 @@ use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::rfc3339;
 use crate::base::http::{FieldError, IfMatch, JsonText, Page, PageQuery, Problem, StatusCode, answer_in};
+use crate::base::limits;
 use crate::base::store::Tx;
 use crate::cx::Cx;
 use muster_protocol::ids::NodeId;
@@ -114,6 +115,46 @@ pub async fn drain(app: &App, cx: &Cx, id: NodeId, drain: Drain) -> Result<NodeI
         .await?;
     app.nudges.slots.notify();
     Ok(item)
+}
+
+/// Why a node is trusted again.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reactivate {
+    /// At most 500 characters, for the audit log.
+    pub reason: Option<String>,
+}
+
+/// Takes a node out of quarantine. The machine that is connected is the node; while none is, the next one that
+/// comes with its key.
+///
+/// # Errors
+/// 404, 409 `invalid_state`, 422.
+pub async fn reactivate(app: &App, cx: &Cx, id: NodeId, why: Reactivate) -> Result<NodeItem, Problem> {
+    authz::require(cx, Verb::NodesReactivate, Scope::Platform)?;
+    let reason = why.reason.unwrap_or_default().trim().to_owned();
+    if reason.chars().count() > limits::REASON_CHARS {
+        return Err(Problem::invalid("reason", "too_long", "A reason has at most 500 characters."));
+    }
+    let (app_, context) = (app.clone(), cx.clone());
+    app.store
+        .write(move |tx| {
+            let node = store::get_in(tx, id)?;
+            if let Some(refusal) = acts::quarantined(&node.facets, node.revoked_ms.is_some()) {
+                return Err(Problem::conflict("invalid_state", refusal));
+            }
+            store::save_health_in(tx, id, Health::Ok, "")?;
+            if app_.links.get(id).is_none() {
+                store::forget_machine_in(tx, id)?;
+            }
+            let event = audit::Event::new(Verb::NodesReactivate.as_str(), id).before(&node.health_reason);
+            audit::note(tx, &context, event.reason(reason.clone()))?;
+            let node = store::get_in(tx, id)?;
+            let item = view::item_in(tx, &app_, &context, &node)?;
+            answer_in(tx, &context, StatusCode::OK, &item)?;
+            Ok(audit::unchanged(item))
+        })
+        .await
 }
 
 /// What an operator may edit; what is none stays.

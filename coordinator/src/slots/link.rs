@@ -13,6 +13,9 @@ use muster_protocol::inventory::Inventory;
 use muster_protocol::limits::SLOTS_PER_NODE;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Most slots that are kept of a node, retired ones included. One of eight GPUs has some 300 places for them.
+const SLOTS_KNOWN: usize = 4 * SLOTS_PER_NODE;
+
 /// What an inventory says of slots, checked; each place once.
 fn found(inventory: &Inventory) -> BTreeMap<Place, Found> {
     let found = inventory.slots.iter().take(SLOTS_PER_NODE).filter_map(Found::parse);
@@ -60,7 +63,12 @@ pub fn inventory_in(tx: &mut Tx, cx: &Cx, node: NodeId, inventory: &Inventory) -
             }
         }
     }
-    for found in found.values() {
+    // A node that invents slots finds an end: what it once had and its operators decided on is not pushed out.
+    let room = SLOTS_KNOWN.saturating_sub(store::of_node_in(tx, node)?.len());
+    if found.len() > room {
+        tracing::warn!(%node, found = found.len(), room, "a node names more slots than are kept of one");
+    }
+    for found in found.values().take(room) {
         let id = cx.new_id();
         store::insert_in(tx, id, node, found, cx.now_ms)?;
         let what = (found.kind.word(), &found.gpu_uuid, &found.profile, found.start);

@@ -4,7 +4,7 @@ use crate::agent::{Link, Machine, NOW_MS, closed_as, fingerprint, inventory};
 use crate::world::{Answer, World, get, post, send, with_world};
 use muster_pki::{Ca, Csr, NodeKey, client};
 use muster_protocol::Kind;
-use muster_protocol::control::{Desired, Heartbeat, HeartbeatAck, RenewReply, RenewRequest};
+use muster_protocol::control::{Desired, Heartbeat, HeartbeatAck, Refused, RenewReply, RenewRequest};
 use muster_protocol::enrol::EnrolReply;
 use muster_protocol::facts::{Fact, FactBody, Facts, Xid};
 use muster_protocol::ids::{CertificateId, NodeId};
@@ -248,7 +248,7 @@ async fn probe(machine: &Machine, config: &mut quinn::ClientConfig, kind: Kind) 
 }
 
 #[test]
-fn the_newest_link_wins_and_an_older_copy_is_quarantined() {
+fn the_newest_link_wins_and_an_older_copy_waits_for_an_operator() {
     with_world(async |world| {
         let operator = Operator::new(world).await;
         let (machine, issued) = operator.issued().await;
@@ -257,10 +257,39 @@ fn the_newest_link_wins_and_an_older_copy_is_quarantined() {
         assert!(first.is_over().await);
         assert_eq!(closed_as(&first.connection).await, "superseded");
         assert_eq!(operator.node(&issued.node_id).await["health"], "ok");
-        let _older = machine.link(&issued, 1).await;
-        assert_eq!(closed_as(&second.connection).await, "superseded");
+        let path = format!("{NODES}/{}/reactivate", issued.node_id);
+        assert_eq!(operator.post(&path, &json!({})).await.refusal(), (409, "invalid_state"));
+
+        // It gets no document and takes nobody's place: which of the two is the node, an operator says.
+        let older = async || {
+            let mut link = Link::open(machine.connect(machine.link_config(&issued)).await.unwrap()).await;
+            link.hello(1, None).await;
+            let answer = link.next().await;
+            (answer.kind, answer.decode::<Refused>().unwrap_or_default(), link)
+        };
+        let (kind, refused, _link) = older().await;
+        assert_eq!((kind, refused.code.as_str()), (Kind::Refused, "duplicate_identity"));
+        assert!(refused.retry_after_ms > 0);
         let node = operator.node(&issued.node_id).await;
-        assert_eq!((&node["health"], &node["state"]), (&json!("quarantined"), &json!("quarantined")));
+        assert_eq!((&node["health"], &node["presence"]), (&json!("quarantined"), &json!("online")));
+        assert!(second.connection.close_reason().is_none(), "the node's own link stands");
+        let long = json!({"reason": "x".repeat(501)});
+        assert_eq!(operator.post(&path, &long).await.refusal(), (422, "validation_failed"));
+        let nobody = format!("{NODES}/nd_{}/reactivate", "0".repeat(26));
+        assert_eq!(operator.post(&nobody, &json!({})).await.refusal(), (404, "not_found"));
+        let back = operator.post(&path, &json!({"reason": "the copy is switched off"})).await.ok();
+        assert_eq!((&back["health"], &back["state"]), (&json!("ok"), &json!("active")));
+
+        // The one that is connected is the node. With nobody connected it is whoever comes next.
+        assert_eq!(older().await.1.code, "duplicate_identity");
+        second.connection.close(0u32.into(), b"");
+        eventually("the node's link is gone", async || {
+            (world.app.links.get(issued.node_id.parse().unwrap()).is_none()).then_some(())
+        })
+        .await;
+        assert_eq!(older().await.1.code, "duplicate_identity");
+        let _ = operator.post(&path, &json!({"reason": "restored from an image"})).await.ok();
+        assert_eq!(older().await.0, Kind::Welcome);
     });
 }
 
