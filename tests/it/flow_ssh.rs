@@ -3,9 +3,13 @@
 use muster_tests::{
     Cli, World,
     flow::{in_state, launch, receipt},
+    signal,
 };
 use serde_json::json;
-use std::process::Command;
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+};
 
 fn user_cli(world: &World) -> Cli {
     let ready = world.ready();
@@ -67,6 +71,44 @@ async fn a_batch_allocation_runs_and_releases_itself() {
     assert_eq!(receipt(&operator, id).await["after"]["clean"], true);
     let logs = cli.run(&["logs", id]).ok();
     assert!(logs.contains("out me") && logs.contains("err"), "{logs}");
+}
+
+#[tokio::test]
+async fn a_log_is_followed_over_deaths_without_gap_or_repeat() {
+    const LINES: u32 = 100;
+    let world = World::start().await;
+    let (user, cli) = (world.user().await, user_cli(&world));
+    let script = format!("for i in $(seq {LINES}); do echo line $i; sleep 0.1; done");
+    let body = json!({"sku": "h100", "command": ["sh", "-c", script]});
+    let id = launch(&user, body).await["id"].as_str().expect("an id").to_owned();
+    let mut follow = cli.command(&["logs", "--follow", &id]);
+    let mut follower = follow.stdout(Stdio::piped()).spawn().expect("muster logs");
+    let mut output = follower.stdout.take().expect("a pipe");
+    let read = std::thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).map(|_| text)
+    });
+    let path = format!("/api/v1/allocations/{id}/logs");
+    let printed = async |line: u32| {
+        let wanted = format!("line {line}\n");
+        let seen = async || user.get(&path).await.text.contains(&wanted).then_some(());
+        muster_tests::eventually(&wanted, seen).await;
+    };
+    printed(10).await;
+    let agent = world.ready().pids.agents[0].clone();
+    signal(agent.pid, nix::sys::signal::Signal::SIGKILL);
+    printed(40).await;
+    world.crash().await;
+    let status = follower.wait().expect("it ends");
+    let text = read.join().expect("read").expect("UTF-8");
+    assert!(status.success(), "{status}");
+    let whole: String = (1..=LINES).map(|line| format!("line {line}\n")).collect();
+    assert_eq!(text, whole);
+
+    let last = whole.len() - 9;
+    let rest = user.get(&format!("{path}?from={last}")).await;
+    assert_eq!(rest.text, "line 100\n");
+    assert_eq!(rest.headers["muster-log-offset"], last.to_string());
 }
 
 #[tokio::test]

@@ -223,9 +223,13 @@ async fn end_session(
 pub struct LogsQuery {
     /// Go on until the command ends.
     pub follow: bool,
+    /// Begin at this byte of the output, or at the oldest one kept after it.
+    pub from: u64,
 }
 
-/// The output of an allocation's own command, from the oldest byte kept.
+/// The output of an allocation's own command, from a byte on or from the oldest one kept. The header
+/// `Muster-Log-Offset` says which byte of the output is the answer's first. An answer that is cut off is not
+/// complete: ask for the rest with `from`.
 #[utoipa::path(get, path = "/api/v1/allocations/{allocation_id}/logs", operation_id = "allocations.logs",
     tag = "terminals", params(LogsQuery, ("allocation_id" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
@@ -236,7 +240,7 @@ async fn read_logs(
     Path(id): Path<AllocationId>,
     Query(query): Query<LogsQuery>,
 ) -> Result<Response, Problem> {
-    logs::read(&app, &cx, id, query.follow).await
+    logs::read(&app, &cx, id, query.follow, query.from).await
 }
 
 /// Routes of the console door.

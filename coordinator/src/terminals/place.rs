@@ -31,7 +31,11 @@ pub(super) fn find_in(tx: &mut Tx, cx: &Cx, id: AllocationId, verb: Verb) -> Res
     Ok(Place { tenant_id, node_id, state, has_command: row.spec.command.is_some() })
 }
 
-/// What was kept of the output of its command.
-pub(super) fn log_in(tx: &mut Tx, id: AllocationId) -> Result<Vec<u8>, Problem> {
-    Ok(allocations::log_of_in(tx, id)?.into_iter().flat_map(|(_, piece)| piece).collect())
+/// What was kept of the output of its command from a byte on, and which byte is its first.
+pub(super) fn log_in(tx: &mut Tx, id: AllocationId, from: u64) -> Result<(u64, Vec<u8>), Problem> {
+    let pieces = allocations::log_of_in(tx, id)?;
+    let first = pieces.first().map_or(from, |(offset, _)| *offset);
+    let bytes: Vec<u8> = pieces.into_iter().flat_map(|(_, piece)| piece).collect();
+    let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX).min(bytes.len());
+    Ok((first + skip as u64, bytes[skip..].to_vec()))
 }
