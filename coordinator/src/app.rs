@@ -16,6 +16,7 @@ use crate::fleet::{self, Fleet};
 use crate::{
     allocations, audit, base, links, nodes, operations, outbound, routes, scheduler, slots, telemetry, terminals, users,
 };
+use bytes::Bytes;
 use muster_protocol::ids::{CorrelationId, LoginId, NodeId};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub nudges: Nudges,
     /// Counters of failed sign-ins.
     pub failures: users::Failures,
+    /// Counters of accounts that were made.
+    pub sign_ups: users::SignUps,
     /// What leases rows for this process; another at every start.
     pub instance: String,
     /// The kinds of operation there are.
@@ -82,7 +85,7 @@ pub struct Parts {
     pub terminals: terminals::Terminals,
     /// The verb of each route.
     pub gates: Gates,
-    documents: [String; 2],
+    documents: [Bytes; 2],
 }
 
 /// One nudge a reconciler. A room adds its field.
@@ -147,6 +150,7 @@ impl App {
             streams: Streams::default(),
             nudges: Nudges::default(),
             failures: users::Failures::default(),
+            sign_ups: users::SignUps::default(),
             instance,
             kinds: operations::Kinds::new(kinds()),
             fleet,
@@ -159,7 +163,7 @@ impl App {
             heard: allocations::Heard::default(),
             terminals: terminals::Terminals::default(),
             gates,
-            documents: [console.to_json()?, operator.to_json()?],
+            documents: [console.to_json()?.into(), operator.to_json()?.into()],
         })))
     }
 
@@ -196,7 +200,7 @@ impl App {
 
     /// The OpenAPI document of a door, as JSON text.
     #[must_use]
-    pub fn document(&self, door: Door) -> &str {
+    pub fn document(&self, door: Door) -> &Bytes {
         let [console, operator] = &self.documents;
         match door {
             Door::Console => console,

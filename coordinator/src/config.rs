@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use muster_protocol::ids::NodeId;
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The whole configuration, all layers applied.
@@ -21,6 +21,8 @@ pub struct Config {
     pub operator: DoorConfig,
     /// Host names and addresses the built-in certificate speaks for, beside the obvious ones.
     pub tls_names: Vec<String>,
+    /// Proxies before the doors whose word about their clients counts.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Where agents connect (UDP).
     pub quic: SocketAddr,
     /// The address agents are told to connect to, `host:port`; that of `quic` when not set.
@@ -170,6 +172,9 @@ pub struct ServeArgs {
     /// Where browsers reach the operator door, when behind a proxy
     #[arg(long, env = "MUSTER_OPERATOR_URL", value_name = "URL")]
     pub operator_url: Option<String>,
+    /// Addresses of the proxies before the doors, separated by commas: their X-Forwarded-For is believed
+    #[arg(long, env = "MUSTER_TRUSTED_PROXIES", value_name = "ADDRS", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<IpAddr>>,
     /// Token with which a scraper may read /metrics at the operator door (Authorization: Bearer)
     #[arg(long, env = "MUSTER_SCRAPE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub scrape_token: Option<String>,
@@ -217,6 +222,7 @@ impl ServeArgs {
             console: door("console", merged.console, 8080, merged.console_url)?,
             operator: door("operator", merged.operator, 8081, merged.operator_url)?,
             tls_names: merged.tls_names.unwrap_or_default(),
+            trusted_proxies: merged.trusted_proxies.unwrap_or_default(),
             quic: merged.quic.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 7443))),
             quic_public: merged.quic_public,
             node_certificate_s: merged.node_certificate_s.unwrap_or(muster_pki::ca::NODE_LIFE_S).max(3),
@@ -249,6 +255,7 @@ impl ServeArgs {
             tls_cert: self.tls_cert.or(lower.tls_cert),
             tls_key: self.tls_key.or(lower.tls_key),
             tls_names: self.tls_names.or(lower.tls_names),
+            trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
             console_url: self.console_url.or(lower.console_url),
             operator_url: self.operator_url.or(lower.operator_url),
             scrape_token: self.scrape_token.or(lower.scrape_token),

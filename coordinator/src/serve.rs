@@ -5,16 +5,18 @@ use crate::base::clock::Clock;
 use crate::base::cpu::Cpu;
 use crate::base::http::{Door, frame, listen};
 use crate::base::rng::Rng;
-use crate::base::{limits, memory, notify, watchdog};
+use crate::base::{leaves, limits, memory, notify, watchdog};
 use crate::config::{Config, DoorConfig, DoorTls};
 use crate::fleet;
 use crate::{links, routes};
 use anyhow::{Context, bail};
+use muster_pki::ca::ServerLeaf;
 use muster_pki::server::{LeafSwap, door_config};
 use muster_pki::{ServerNames, files};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
@@ -92,7 +94,7 @@ async fn open(app: &App, door: Door, config: &DoorConfig) -> anyhow::Result<Stri
         .await
         .with_context(|| format!("the {name} door cannot listen on {}", config.listen))?;
     let address = socket.local_addr()?;
-    let tls = acceptor(app, config, address).with_context(|| format!("TLS of the {name} door"))?;
+    let tls = acceptor(app, door, config, address).with_context(|| format!("TLS of the {name} door"))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
     let frame = frame::Frame {
@@ -100,13 +102,38 @@ async fn open(app: &App, door: Door, config: &DoorConfig) -> anyhow::Result<Stri
         door,
         tls: tls.is_some(),
         public_url: config.public_url.as_deref().map(Into::into),
-        strict: matches!(config.tls, DoorTls::Files { .. }),
+        strict: match config.tls {
+            DoorTls::Files { .. } => true,
+            DoorTls::Off => config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
+            DoorTls::BuiltIn => false,
+        },
     };
-    listen::serve(&app.supervisor, name, socket, tls, frame::around(routes::routes(door).0, frame));
+    listen::serve(
+        &app.supervisor,
+        name,
+        socket,
+        tls,
+        frame::around(routes::routes(door).0, frame),
+        &app.config.trusted_proxies,
+    );
     Ok(url)
 }
 
-fn acceptor(app: &App, config: &DoorConfig, address: SocketAddr) -> anyhow::Result<Option<TlsAcceptor>> {
+fn acceptor(app: &App, door: Door, config: &DoorConfig, address: SocketAddr) -> anyhow::Result<Option<TlsAcceptor>> {
+    let Some(first) = leaf(app, config, address)? else { return Ok(None) };
+    let (leaf, config) = (LeafSwap::new(first)?, config.clone());
+    let name = match door {
+        Door::Console => "serve.console_leaf",
+        Door::Operator => "serve.operator_leaf",
+    };
+    leaves::keep(app, name, Arc::clone(&leaf), move |app| {
+        self::leaf(app, &config, address)?.context("the door speaks no TLS")
+    });
+    Ok(Some(TlsAcceptor::from(door_config(&leaf)?)))
+}
+
+/// The certificate of a door as it is now to be; none without TLS.
+fn leaf(app: &App, config: &DoorConfig, address: SocketAddr) -> anyhow::Result<Option<ServerLeaf>> {
     let leaf = match &config.tls {
         DoorTls::Off => return Ok(None),
         DoorTls::Files { cert, key } => files::load_server_leaf(cert, key)?,
@@ -119,7 +146,7 @@ fn acceptor(app: &App, config: &DoorConfig, address: SocketAddr) -> anyhow::Resu
             app.fleet.ca.issue_door_server(&ServerNames::from_texts(names), app.clock.now_ms())?
         }
     };
-    Ok(Some(TlsAcceptor::from(door_config(&LeafSwap::new(leaf)?)?)))
+    Ok(Some(leaf))
 }
 
 fn hostname() -> Option<String> {

@@ -10,6 +10,10 @@ pub const PAGE_MOST: u32 = 200;
 pub const PAGE_DEFAULT: u32 = 50;
 /// Connections of one door at a time; later ones wait in the kernel's queue.
 pub const DOOR_CONNECTIONS: usize = 4096;
+/// Connections of one address that is no trusted proxy.
+pub const DOOR_CONNECTIONS_EACH: usize = 2048;
+/// How long a connection may take nothing of what is sent to it. Longer than a terminal's viewer may, which is told.
+pub const DOOR_STALL: Duration = Duration::from_secs(90);
 /// TLS handshakes of one door at a time.
 pub const DOOR_HANDSHAKES: usize = 256;
 /// How long a TLS handshake may take.
@@ -91,10 +95,12 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const LOGIN_FAILURES: usize = 10;
 /// Failed sign-ins from one address in a minute, whatever the accounts, before 429.
 pub const LOGIN_ADDRESS_FAILURES: usize = 60;
+/// Accounts that one address may make in a minute: each costs a hash of its password, and may launch.
+pub const SIGN_UPS: usize = 60;
 /// Over how long failures are counted.
 pub const LOGIN_WINDOW: Duration = Duration::from_secs(60);
 /// Accounts and addresses remembered by the failure counter.
-pub const LOGIN_KEYS: usize = 65_536;
+pub const LOGIN_KEYS: usize = 16_384;
 /// The longest password, bytes: argon2 must not be fed megabytes.
 pub const PASSWORD_BYTES: usize = 1024;
 /// The shortest password, characters.
@@ -128,7 +134,9 @@ pub const OPERATION_EVENTS: i64 = 500;
 /// Life of a token that opens a WebSocket.
 pub const TERMINAL_TOKEN: Duration = Duration::from_secs(60);
 /// Such tokens that wait to be used.
-pub const TERMINAL_TOKENS: usize = 65_536;
+pub const TERMINAL_TOKENS: usize = 8_192;
+/// Such tokens of one person.
+pub const TERMINAL_TOKENS_EACH: usize = 256;
 /// Open terminals, commands and tunnels of one person.
 pub const TERMINALS_OF_USER: usize = 512;
 /// How long a new WebSocket may take for its first frame.

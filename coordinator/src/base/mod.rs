@@ -8,6 +8,7 @@ pub mod disk;
 pub mod feed;
 pub mod health;
 pub mod http;
+pub mod leaves;
 pub mod limits;
 pub mod log;
 pub mod memory;

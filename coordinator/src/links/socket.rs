@@ -1,6 +1,7 @@
 //! The UDP socket of the QUIC door: the only file that knows one. A simulation puts another in its place.
 
 use crate::app::App;
+use crate::base::leaves;
 use crate::fleet;
 use muster_pki::files;
 use muster_pki::server::{LeafSwap, link_config};
@@ -25,7 +26,10 @@ pub(super) fn over(app: &App, socket: Arc<dyn AsyncUdpSocket>, seed: [u8; 32]) -
 
 /// Serves both protocols under a fresh leaf of the fleet's CA.
 fn serving(app: &App) -> io::Result<(EndpointConfig, ServerConfig)> {
-    let leaf = app.fleet.ca.issue_link_server(app.clock.now_ms()).and_then(LeafSwap::new).map_err(io::Error::other)?;
+    let first = app.fleet.ca.issue_link_server(app.clock.now_ms());
+    let leaf = first.and_then(LeafSwap::new).map_err(io::Error::other)?;
+    let again = |app: &App| Ok(app.fleet.ca.issue_link_server(app.clock.now_ms())?);
+    leaves::keep(app, "links.leaf", Arc::clone(&leaf), again);
     let server = link_config(&leaf).map_err(io::Error::other)?;
     let keys = files::endpoint_keys(&fleet::keys(&app.config.data_dir)).map_err(io::Error::other)?;
     Ok((keys.endpoint_config(), server))

@@ -115,8 +115,9 @@ impl Visit {
         }
         let Some(id) = id else { return };
         let over = match self.grant.opens {
-            // A command without a terminal ends with its viewer.
-            Opens::Ssh | Opens::Session { tty: false, .. } => true,
+            // A command without a terminal ends with its viewer; what a viewer comes back to is a terminal.
+            Opens::Ssh => true,
+            Opens::Session { tty: false, .. } if auth.session_id.is_none() => true,
             Opens::Session { .. } => matches!(outcome.ending, Ending::Exited | Ending::Released | Ending::Gone),
         };
         let Outcome { ending, exit_code, bytes_in, bytes_out } = outcome;

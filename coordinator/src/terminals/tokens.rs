@@ -45,16 +45,15 @@ pub struct Grant {
 pub struct Tokens(Mutex<HashMap<[u8; 32], Grant>>);
 
 impl Tokens {
-    /// Keeps a grant under a token. False if too many wait to be used.
+    /// Keeps a grant under a token. False if too many wait to be used, of this person or of all together.
     #[must_use]
     pub fn put(&self, token: &str, grant: Grant) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= limits::TERMINAL_TOKENS {
-            let now_ms = grant.cx.now_ms;
-            all.retain(|_, kept| kept.expires_ms > now_ms);
-            if all.len() >= limits::TERMINAL_TOKENS {
-                return false;
-            }
+        let (now_ms, person) = (grant.cx.now_ms, grant.cx.user_id().ok());
+        all.retain(|_, kept| kept.expires_ms > now_ms);
+        let own = all.values().filter(|kept| kept.cx.user_id().ok() == person).count();
+        if all.len() >= limits::TERMINAL_TOKENS || own >= limits::TERMINAL_TOKENS_EACH {
+            return false;
         }
         all.insert(token_sha256(token), grant);
         true

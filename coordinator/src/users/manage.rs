@@ -74,7 +74,7 @@ pub(super) async fn sessions(app: &App, cx: &Cx, id: UserId) -> Result<Vec<Login
     app.store.read(move |tx| store::logins(tx, id, now_ms)).await
 }
 
-/// Signs a person out everywhere. Returns how many sign-ins that were.
+/// Signs a person out everywhere, API keys included. Returns how many sign-ins and keys that were.
 pub(super) async fn end_sessions(app: &App, cx: &Cx, id: UserId) -> Result<usize, Problem> {
     authz::require(cx, Verb::UsersEndSessions, Scope::Platform)?;
     let cx = cx.clone();
@@ -88,10 +88,7 @@ pub(super) async fn end_sessions(app: &App, cx: &Cx, id: UserId) -> Result<usize
         .await
 }
 
+/// Sign-ins and API keys alike.
 fn end_all_in(tx: &mut Tx, cx: &Cx, id: UserId, verb: Verb) -> Result<usize, Problem> {
-    let logins = store::logins(tx, id, cx.now_ms)?;
-    for login in &logins {
-        store::end_login(tx, cx.now_ms, login.id, verb.as_str())?;
-    }
-    Ok(logins.len())
+    store::end_logins(tx, cx.now_ms, id, verb.as_str(), None, true)
 }

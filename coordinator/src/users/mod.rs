@@ -21,7 +21,7 @@ mod store;
 pub mod tick;
 mod verbs;
 
-pub use failures::Failures;
+pub use failures::{Failures, SignUps};
 pub use model::{NewUser, User, check_username};
 pub use password::{check_password, hash_password};
 pub use store::{end_all_in, find_in, name_in, person_of_login, person_of_open_login, person_of_token};

@@ -317,6 +317,26 @@ pub(super) fn end_login(tx: &mut Tx, now_ms: i64, login: LoginId, reason: &str) 
     Ok(ended == 1)
 }
 
+/// Ends all live sign-ins of a person but one, with their API keys if wanted. Returns how many.
+pub(super) fn end_logins(
+    tx: &mut Tx,
+    now_ms: i64,
+    user: UserId,
+    reason: &str,
+    except: Option<LoginId>,
+    keys: bool,
+) -> Result<usize, Problem> {
+    let except = except.map(|id| id.to_string()).unwrap_or_default();
+    let ended = tx.exec(
+        "UPDATE logins SET ended_ms = $2, end_reason = $3 \
+         WHERE user_id = $1 AND ended_ms IS NULL AND id <> $4 AND (key_name IS NULL OR $5 = 1) \
+         AND (access_expires_ms > $2 OR EXISTS(SELECT 1 FROM refresh_tokens r \
+           WHERE r.login_id = logins.id AND r.used_ms IS NULL AND r.expires_ms > $2))",
+        &values![user, now_ms, reason, except, i64::from(keys)],
+    )?;
+    Ok(usize::try_from(ended).unwrap_or(usize::MAX))
+}
+
 /// Opens sensitive verbs for a sign-in until a time.
 pub(super) fn step_up(tx: &mut Tx, login: LoginId, until_ms: i64) -> Result<(), Problem> {
     tx.exec("UPDATE logins SET stepped_up_until_ms = $2 WHERE id = $1", &values![login, until_ms])?;

@@ -46,12 +46,18 @@ pub(super) struct Asked {
     pub(super) roles: Vec<Role>,
 }
 
-async fn make(app: &App, cx: &Cx, asked: Asked) -> Result<Made, Problem> {
+/// What is asked for, without what stands around it. 422 if it cannot be.
+fn check(asked: &Asked) -> Result<(String, Option<String>), Problem> {
     let username = asked.username.trim().to_owned();
     model::check_username(&username)?;
-    let email = asked.email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
+    let email = asked.email.as_ref().map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
     email.as_deref().map_or(Ok(()), model::check_email)?;
     password::check_password(&username, &asked.password)?;
+    Ok((username, email))
+}
+
+async fn make(app: &App, cx: &Cx, asked: Asked) -> Result<Made, Problem> {
+    let (username, email) = check(&asked)?;
     let secret = asked.password;
     let password_hash = app.cpu.run(move || password::hash_password(&secret)).await??;
     let new = NewUser { username, email, password_hash, roles: asked.roles };
@@ -70,6 +76,8 @@ async fn make(app: &App, cx: &Cx, asked: Asked) -> Result<Made, Problem> {
 /// Sign-up: anyone makes themselves a person with a tenant of their own.
 pub(super) async fn sign_up(app: &App, cx: &Cx, mut asked: Asked) -> Result<Made, Problem> {
     asked.roles = vec![Role::TenantAdmin];
+    check(&asked)?;
+    app.sign_ups.count(cx.source_ip, cx.now_ms)?;
     make(app, cx, asked).await
 }
 
@@ -124,13 +132,10 @@ pub(super) async fn end_others(app: &App, cx: &Cx) -> Result<usize, Problem> {
     let cx = cx.clone();
     app.store
         .write(move |tx| {
-            let others: Vec<_> =
-                store::logins(tx, user, cx.now_ms)?.into_iter().filter(|login| login.id != own).collect();
-            for login in &others {
-                store::end_login(tx, cx.now_ms, login.id, "account.sessions.end_others")?;
-            }
-            let after = serde_json::json!({ "ended": others.len() });
-            audit::record(tx, &cx, Event::new("account.sessions.end_others", user).after(&after), others.len())
+            let action = "account.sessions.end_others";
+            let ended = store::end_logins(tx, cx.now_ms, user, action, Some(own), false)?;
+            let after = serde_json::json!({ "ended": ended });
+            audit::record(tx, &cx, Event::new(action, user).after(&after), ended)
         })
         .await
 }
@@ -148,11 +153,7 @@ pub(super) async fn change_password(app: &App, cx: &Cx, current: String, new: St
     app.store
         .write(move |tx| {
             store::set_password_hash(tx, user, &hash)?;
-            for login in store::logins(tx, user, cx.now_ms)? {
-                if login.id != own {
-                    store::end_login(tx, cx.now_ms, login.id, "account.password")?;
-                }
-            }
+            store::end_logins(tx, cx.now_ms, user, "account.password", Some(own), false)?;
             audit::record(tx, &cx, Event::new("account.password", user), ())
         })
         .await

@@ -141,10 +141,20 @@ fn administrators_change_people_but_never_the_last_of_themselves() {
         let id = users["items"][0]["id"].as_str().unwrap();
         let one = format!("/api/v1/admin/users/{id}");
         let me = async || get(&world.console, "/api/v1/me", &[("authorization", &ada)]).await.status;
+        let key = async |bearer: &str| {
+            let headers = [("authorization", bearer)];
+            let _ =
+                post(&world.console, "/api/v1/auth/step-up", &headers, r#"{"password":"ada has a password"}"#).await;
+            let made = post(&world.console, "/api/v1/api-keys", &headers, r#"{"name":"ci"}"#).await.ok();
+            format!("Bearer {}", made["token"].as_str().unwrap())
+        };
+        let works = async |key: &str| get(&world.console, "/api/v1/me", &[("authorization", key)]).await.status == 200;
+        let first = key(&ada).await;
+        assert!(works(&first).await);
         let sessions = operator.get(&format!("{one}/sessions")).await.ok();
         assert_eq!(sessions["items"].as_array().unwrap().len(), 1);
-        assert_eq!(operator.post(&format!("{one}/end-sessions"), &json!({})).await.ok()["ended"], 1);
-        assert_eq!(me().await, 401);
+        assert_eq!(operator.post(&format!("{one}/end-sessions"), &json!({})).await.ok()["ended"], 2, "and her key");
+        assert_eq!((me().await, works(&first).await), (401, false));
 
         let disabled = operator.post(&format!("{one}/disable"), &json!({})).await.ok();
         assert_eq!(disabled["state"], "disabled");

@@ -89,7 +89,7 @@ pub fn credential(headers: &HeaderMap, info: &RequestInfo) -> Option<Credential>
     if let Some(token) = bearer {
         return Some(Credential::Bearer(token));
     }
-    let name = info.door.cookie_name(info.tls);
+    let name = info.door.cookie_name(info.secure);
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -7,7 +7,7 @@ use crate::base::limits;
 use crate::cx::{Actor, Cx};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{Extensions, HeaderName, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -28,6 +28,8 @@ pub struct RequestInfo {
     pub door: Door,
     /// Whether the door speaks TLS itself.
     pub tls: bool,
+    /// Whether browsers reach it by TLS, spoken by itself or by a proxy before it: then cookies ask for that.
+    pub secure: bool,
     /// Where the door is reached from outside, when it stands behind a proxy.
     pub public_url: Option<Arc<str>>,
     /// The caller's address.
@@ -70,6 +72,28 @@ pub struct Frame {
     pub strict: bool,
 }
 
+impl Frame {
+    fn secure(&self) -> bool {
+        self.tls || self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
+/// Who sent a request that may have come through proxies: the last address of `X-Forwarded-For` that no trusted proxy
+/// has. Whoever is no trusted proxy speaks for itself, whatever it says.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    let said = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = said.flat_map(|text| text.split(',')).map(str::trim).collect();
+    let mut client = peer.to_canonical();
+    for hop in hops.into_iter().rev() {
+        if !trusted.contains(&client) {
+            break;
+        }
+        let Ok(next) = hop.parse::<IpAddr>() else { break };
+        client = next.to_canonical();
+    }
+    client
+}
+
 /// Puts the frame around all routes of a door.
 pub fn around(router: Router<App>, frame: Frame) -> Router {
     let app = frame.app.clone();
@@ -87,12 +111,14 @@ async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Re
     let given = request.headers().get(&CORRELATION).and_then(|value| value.to_str().ok()?.parse().ok());
     let correlation_id: CorrelationId = given.unwrap_or_else(|| frame.app.rng.id(frame.app.clock.now_ms()));
     let peer = request.extensions().get::<super::listen::Peer>().map(|peer| peer.0.ip());
+    let source_ip = peer.map(|peer| client(peer, request.headers(), &frame.app.config.trusted_proxies));
     request.extensions_mut().insert(RequestInfo {
         correlation_id,
         door: frame.door,
         tls: frame.tls,
+        secure: frame.secure(),
         public_url: frame.public_url.clone(),
-        source_ip: peer,
+        source_ip,
     });
     let (method, line) = (request.method().clone(), format!("{} {}", request.method(), request.uri().path()));
     let began = Instant::now();
@@ -130,7 +156,7 @@ async fn run(State(frame): State<Frame>, mut request: Request, next: Next) -> Re
 }
 
 /// Headers that browsers need to be told; a handler's own value stands.
-fn secure(headers: &mut axum::http::HeaderMap, strict: bool) {
+fn secure(headers: &mut HeaderMap, strict: bool) {
     let mut set = |name: &'static str, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
@@ -144,5 +170,35 @@ fn secure(headers: &mut axum::http::HeaderMap, strict: bool) {
     );
     if strict {
         set("strict-transport-security", "max-age=31536000");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_speaks_for_others() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let said = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                let _ = headers.append("x-forwarded-for", HeaderValue::from_static(line));
+            }
+            headers
+        };
+        let trusted = [address("10.0.0.1"), address("10.0.0.2")];
+        let who = |peer: &str, lines: &[&'static str]| client(address(peer), &said(lines), &trusted).to_string();
+        assert_eq!(who("192.0.2.9", &["198.51.100.7"]), "192.0.2.9", "a stranger's word");
+        assert_eq!(who("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(who("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(who("::ffff:10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            who("10.0.0.1", &["127.0.0.1, 198.51.100.7, 10.0.0.2"]),
+            "198.51.100.7",
+            "what it made up is not looked at"
+        );
+        assert_eq!(who("10.0.0.1", &["203.0.113.1", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(who("10.0.0.1", &["nonsense"]), "10.0.0.1");
     }
 }

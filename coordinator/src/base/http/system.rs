@@ -48,7 +48,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<HealthReply>) {
 #[utoipa::path(get, path = "/api/v1/openapi.json", operation_id = "openapi.show", tag = "system",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
 async fn document(State(app): State<App>, Extension(info): Extension<RequestInfo>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], app.document(info.door).to_owned()).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], app.document(info.door).clone()).into_response()
 }
 
 /// Metrics in OpenMetrics text, for staff or with the scrape token.

@@ -74,8 +74,9 @@ impl SessionReply {
 }
 
 fn cookie(info: &RequestInfo, value: &str, seconds: u64) -> String {
-    let secure = if info.tls { "; Secure" } else { "" };
-    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}", info.door.cookie_name(info.tls))
+    let secure = if info.secure { "; Secure" } else { "" };
+    let name = info.door.cookie_name(info.secure);
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<String> {
