@@ -65,6 +65,14 @@ fn overdue_release(tx: &mut Tx, cx: &Cx, operation: &Operation) -> Result<(), Pr
 
 type Answer = Pin<Box<dyn Future<Output = Result<serde_json::Value, Problem>> + Send>>;
 
+/// The keys of a launch that is tried again: the same for who launched it; a colleague's own for a colleague, who has
+/// none of the others'.
+fn key_ids(row: &store::Allocation, cx: &Cx) -> Option<Vec<String>> {
+    let ids = row.keys.iter().flat_map(|keys| &keys.ids);
+    let theirs = cx.user_id().is_ok_and(|user| user == row.user_id);
+    (theirs || row.keys.is_none()).then(|| ids.map(ToString::to_string).collect())
+}
+
 /// Launches what did not come up again: a new operation with new allocations.
 fn retry_launch(app: App, cx: Cx, operation: Operation) -> Answer {
     Box::pin(async move {
@@ -79,7 +87,7 @@ fn retry_launch(app: App, cx: Cx, operation: Operation) -> Answer {
             count: u32::try_from(rows.len()).ok(),
             name: operation.context.get("name").and_then(|name| name.as_str()).map(str::to_owned),
             project_id: Some(first.project_id.to_string()),
-            ssh_key_ids: Some(first.keys.iter().flat_map(|keys| &keys.ids).map(ToString::to_string).collect()),
+            ssh_key_ids: key_ids(first, &cx),
             command: first.spec.command.clone(),
             env: first.spec.env.clone(),
             max_runtime_s: first.spec.max_runtime_s,

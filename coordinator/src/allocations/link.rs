@@ -18,7 +18,6 @@ use muster_protocol::facts::{CellLog, Usage};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::limits::{CELL_LOG_MAX, CELL_LOG_PIECE, CELLS_PER_NODE};
 use muster_protocol::report::{CellReport, Phase, Receipt, Report};
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,35 +25,34 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const WORDS_MAX: usize = 400;
 /// Most words of a list.
 const LIST_MAX: usize = 32;
-/// Allocations whose last report is remembered.
-const REMEMBERED: usize = 65_536;
 /// Code of a cell that could not be built and whose node did not say why.
 const CELL_FAILED: &str = "cell_failed";
 
-/// The last report of each cell that was taken in (the same one again costs nothing), and of each node.
+/// What each node said last: of each of its cells as it was taken in (the same words again cost nothing), and as a
+/// whole. A node's words are kept under its own name, so that none speaks for another, and no more than one report.
 #[derive(Debug, Default)]
 pub struct Heard {
-    cells: Mutex<HashMap<AllocationId, CellReport>>,
+    taken: Mutex<HashMap<NodeId, HashMap<AllocationId, CellReport>>>,
     nodes: Mutex<HashMap<NodeId, Vec<CellReport>>>,
     asked: Mutex<HashSet<NodeId>>,
 }
 
 impl Heard {
-    fn lock(&self) -> MutexGuard<'_, HashMap<AllocationId, CellReport>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, HashMap<AllocationId, CellReport>>> {
         // Every change under the lock is one call; a panic leaves no half of it.
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_news(&self, id: AllocationId, cell: &CellReport) -> bool {
-        self.lock().get(&id) != Some(cell)
+    fn is_news(&self, node: NodeId, id: AllocationId, cell: &CellReport) -> bool {
+        self.lock().get(&node).and_then(|cells| cells.get(&id)) != Some(cell)
     }
 
-    fn keep(&self, cells: Vec<(AllocationId, CellReport)>) {
+    fn keep(&self, node: NodeId, cells: Vec<(AllocationId, CellReport)>) {
+        let whole = self.on(node);
         let mut heard = self.lock();
-        if heard.len() > REMEMBERED {
-            heard.clear();
-        }
-        heard.extend(cells);
+        let taken = heard.entry(node).or_default();
+        taken.extend(cells);
+        taken.retain(|id, _| whole.iter().any(|cell| cell.allocation == id.to_string()));
     }
 
     fn whole(&self, node: NodeId, cells: &[CellReport]) {
@@ -77,11 +75,9 @@ impl Heard {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
     }
 
-    /// The next report of this allocation counts, whatever it says.
-    pub(super) fn forget(&self, id: AllocationId) {
-        if let Entry::Occupied(entry) = self.lock().entry(id) {
-            entry.remove();
-        }
+    /// The next report of this node counts, whatever it says.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.lock().remove(&node);
     }
 }
 
@@ -96,7 +92,7 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
         .cells
         .into_iter()
         .filter_map(|cell| Some((cell.allocation.parse().ok()?, cell)))
-        .filter(|(id, cell)| app.heard.is_news(*id, cell))
+        .filter(|(id, cell)| app.heard.is_news(node, *id, cell))
         .collect();
     if cells.is_empty() {
         return Ok(());
@@ -141,7 +137,7 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
             .await?;
         wake(app);
     }
-    app.heard.keep(cells);
+    app.heard.keep(node, cells);
     Ok(())
 }
 

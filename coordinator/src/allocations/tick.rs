@@ -4,7 +4,7 @@
 
 use super::effects::{about, apply_in, wake};
 use super::model::{Event, State, Wish};
-use super::{release, store};
+use super::{link, release, store};
 use crate::app::App;
 use crate::audit;
 use crate::base::http::Problem;
@@ -13,6 +13,7 @@ use crate::base::work::{Nudge, Reconciler};
 use crate::nodes;
 use crate::nodes::model::Presence;
 use muster_protocol::ids::NodeId;
+use muster_protocol::report::Report;
 use std::time::Duration;
 
 /// Time between two looks.
@@ -74,6 +75,11 @@ async fn run(app: &App) -> Result<(), Problem> {
         let silent = app.board.age_ms(node).is_none_or(|age| age > DEGRADED_MS);
         if silent && app.board.of(node) == Presence::Offline {
             degrade(app, node).await?;
+            if app.board.of(node) == Presence::Online {
+                // It came back meanwhile, and what it said then was no news. Agents say a thing once.
+                let report = Report { cells: app.heard.on(node), ..Report::default() };
+                link::report(app, node, report).await?;
+            }
         }
     }
     match app.config.node_lost_s {
@@ -115,18 +121,16 @@ pub(super) async fn degrade(app: &App, node: NodeId) -> Result<(), Problem> {
         .store
         .on(Lane::Upkeep)
         .write(move |tx| {
-            let mut hit = Vec::new();
+            let mut hit = false;
             for mut row in store::on_node(tx, node)? {
-                if row.lease.state == State::Active && apply_in(tx, &cx, &mut row, &Event::NodeLost)? {
-                    hit.push(row.id);
-                }
+                hit |= row.lease.state == State::Active && apply_in(tx, &cx, &mut row, &Event::NodeLost)?;
             }
             Ok(audit::unchanged(hit))
         })
         .await?;
-    for id in hit {
-        app.heard.forget(id);
+    if hit {
+        app.heard.forget(node);
+        wake(app);
     }
-    wake(app);
     Ok(())
 }

@@ -190,7 +190,6 @@ const SHOWN: &[&str] = &[
     "allocation_id",
     "allocation_ids",
     "code",
-    "command",
     "count",
     "env",
     "from",

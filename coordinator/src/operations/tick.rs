@@ -10,6 +10,7 @@ use crate::base::http::Problem;
 use crate::base::store::Lane;
 use crate::base::work::Reconciler;
 use muster_protocol::ids::OperationId;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Longest time between two looks.
@@ -35,27 +36,34 @@ async fn run(app: &App) -> Result<(), Problem> {
         .read(move |tx| {
             let due = store::due(tx, now_ms)?;
             let open = tasks::open(tx)?.into_iter();
-            let stale = open.filter_map(|task| Some((tasks::overdue(&task, now_ms)?, task)));
+            let stale = open.filter(|task| tasks::overdue(task, now_ms).is_some()).map(|task| task.id);
             Ok((due, stale.collect::<Vec<_>>(), store::stalling(tx, now_ms)?))
         })
         .await?;
-    for id in &due {
-        drive(app, *id).await?;
-    }
     let any = !due.is_empty() || !stale.is_empty();
+    // Each by itself: one that cannot be moved must not hold up those behind it.
+    for id in due {
+        said(id, drive(app, id).await);
+    }
     for id in stalling {
-        let cx = app.system("operations.driver");
-        app.store.on(Lane::Upkeep).write(move |tx| verbs::stall_in(tx, &cx, id).map(audit::unchanged)).await?;
+        let (cx, store) = (app.system("operations.driver"), app.store.on(Lane::Upkeep));
+        said(id, store.write(move |tx| verbs::stall_in(tx, &cx, id).map(audit::unchanged)).await.map(drop));
         app.nudges.seal.notify();
     }
-    for (event, task) in stale {
+    for id in stale {
         let (cx, kinds) = (app.system("operations.driver"), app.kinds.clone());
-        app.store.on(Lane::Upkeep).ingest(move |tx| tasks::expire_in(tx, &cx, &kinds, &task, event)).await?;
+        said(id, app.store.on(Lane::Upkeep).ingest(move |tx| tasks::expire_in(tx, &cx, &kinds, id)).await);
     }
     if any {
         app.nudges.everything();
     }
     Ok(())
+}
+
+fn said(what: impl Display, done: Result<(), Problem>) {
+    if let Err(problem) = done {
+        tracing::error!(%what, "what is overdue cannot be moved; it is tried again: {}", problem.log_text());
+    }
 }
 
 /// Does what the kind of an overdue operation says; without a word from it, the operation fails.

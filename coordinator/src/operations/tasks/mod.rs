@@ -118,7 +118,7 @@ pub fn task_in(tx: &mut Tx, cx: &Cx, new: NewTask) -> Result<NodeTaskId, Problem
     Ok(task.id)
 }
 
-/// Tasks that have not ended, oldest first, at most a thousand.
+/// Tasks that have not ended, oldest first, those that are unknown last; at most two thousand.
 pub fn open_in(tx: &mut Tx) -> Result<Vec<NodeTask>, Problem> {
     open(tx)
 }
@@ -186,11 +186,14 @@ pub(super) fn overdue(task: &NodeTask, now_ms: i64) -> Option<TaskEvent> {
 
 /// Gives up on a task that was not taken, or not heard of again, in time. One that the node took and has not
 /// come back with is `unknown`: its operation waits for the node, or for an operator.
-pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, task: &NodeTask, event: TaskEvent) -> Result<(), Problem> {
+pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, id: NodeTaskId) -> Result<(), Problem> {
+    // Looked at again here: its result may have come since it was found to be overdue.
+    let Some(task) = store::find(tx, id)?.filter(|task| task.ended_ms.is_none()) else { return Ok(()) };
+    let Some(event) = overdue(&task, cx.now_ms) else { return Ok(()) };
     let Some(next) = task_after(task.state, event) else { return Ok(()) };
     let (code, detail) = match next {
         TaskState::Unknown => {
-            store::save(tx, task, next, cx.now_ms)?;
+            store::save(tx, &task, next, cx.now_ms)?;
             let words = "The node took the task and has not come back with its result.";
             return verbs::step_in(tx, cx, task.operation_id, &task.step, StepState::Active, words).map(|_| ());
         }
@@ -199,7 +202,7 @@ pub(super) fn expire_in(tx: &mut Tx, cx: &Cx, kinds: &Kinds, task: &NodeTask, ev
         _ => ("expired", "The node could not be reached in time."),
     };
     let end = TaskEnd { code: code.to_owned(), detail: detail.to_owned(), result: String::new() };
-    store::end(tx, task, next, &end, cx.now_ms)?;
+    store::end(tx, &task, next, &end, cx.now_ms)?;
     ended(tx, cx, kinds, task.id)
 }
 

@@ -79,9 +79,14 @@ pub(super) fn of_node(tx: &mut Tx, node: NodeId, limit: i64) -> Result<Vec<NodeT
     tx.all(select!("WHERE node_id = $1 ORDER BY created_ms DESC, id DESC LIMIT $2"), &values![node, limit], read)
 }
 
-/// Tasks that have not ended, oldest first.
+/// Tasks that have not ended, oldest first, those that are unknown last; at most two thousand.
 pub(in crate::operations) fn open(tx: &mut Tx) -> Result<Vec<NodeTask>, Problem> {
-    tx.all(select!("WHERE ended_ms IS NULL ORDER BY id LIMIT 1000"), &[], read)
+    // What nobody knows the end of waits for days, and must not hide the rest.
+    tx.all(
+        select!("WHERE ended_ms IS NULL ORDER BY CASE WHEN state = 'unknown' THEN 1 ELSE 0 END, id LIMIT 2000"),
+        &[],
+        read,
+    )
 }
 
 /// Moves a task that has no result yet; an offer counts.
