@@ -124,6 +124,13 @@ impl Server {
     fn recover(&mut self) -> Result<(), Fault> {
         let records = self.half.places.all()?;
         self.half.claims.sweep(|allocation| records.iter().all(|record| record.allocation != allocation));
+        for record in &records {
+            if let Some(ids) = record.ids.filter(|_| !record.is_clean())
+                && !self.half.claims.hold(ids, record.allocation)?
+            {
+                tracing::warn!(allocation = %record.allocation, "the ids of a dead cell are another agent's now");
+            }
+        }
         for mut record in records {
             let allocation = record.allocation;
             // A worker of the root half before us may still be at it, and will finish.

@@ -78,9 +78,19 @@ impl Record {
         self.run_dir.join("cell.sock")
     }
 
+    /// It has ended and left nothing.
+    pub(super) fn is_clean(&self) -> bool {
+        self.phase == Phase::Ended && self.receipt.as_ref().is_some_and(|receipt| receipt.clean)
+    }
+
+    /// It was made in this boot. What an earlier one names by a number is gone, and may have been given to others.
+    pub(super) fn is_of_this_boot(&self) -> bool {
+        boot_id().is_ok_and(|id| id == self.boot_id)
+    }
+
     /// PID 1 lives: same boot, same pid, same start time.
     pub(super) fn alive(&self) -> bool {
-        self.pid > 0 && boot_id().is_ok_and(|id| id == self.boot_id) && start_time(self.pid) == Some(self.start_time)
+        self.pid > 0 && self.is_of_this_boot() && start_time(self.pid) == Some(self.start_time)
     }
 
     /// Bytes that home and /tmp take on the node's disk, where they are one file.
