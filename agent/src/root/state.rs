@@ -243,6 +243,20 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Fault> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).doing(format!("make {}", dir.display()))
 }
 
+/// Tries to make a directory whose parents others take away.
+const MAKE_TRIES: usize = 16;
+
+/// Makes a directory below those that all cells of a node share: the end of the last one may take them away just now.
+pub(super) fn make_below(dir: &Path) -> io::Result<()> {
+    for _ in 1..MAKE_TRIES {
+        match fs::create_dir_all(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    fs::create_dir_all(dir)
+}
+
 /// Replaces a file at once: new file, fsync, rename, fsync of the directory.
 pub(super) fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     let new = path.with_extension("new");

@@ -306,3 +306,42 @@ fn ids_of_a_cell_that_died_with_the_machine_are_not_given_to_another() {
     assert!(node.end(dead.allocation, 0).clean);
     assert!(!claim.exists());
 }
+
+#[test]
+fn a_broken_off_build_that_is_slow_to_go_holds_up_no_start() {
+    let mut node = Node::start();
+    let cell = node.create(wanted());
+    let holder = fs::File::open(format!("/proc/{}/root/home/muster", cell.pid)).unwrap();
+    kill_9(cell.pid);
+    node.kill_half();
+    let mut record = record(&node, &cell);
+    record["phase"] = "building".into();
+    fs::write(record_path(&node, &cell), record.to_string()).unwrap();
+    let began = std::time::Instant::now();
+    node.start_half();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(holder);
+    wait_for("it is taken down", || node.traces().is_empty() && node.list().is_empty());
+}
+
+#[test]
+fn a_run_half_that_does_not_read_holds_no_worker() {
+    use nix::sys::socket::{MsgFlags, send};
+    use std::os::fd::AsRawFd;
+    let mut node = Node::start();
+    node.kill_half();
+    let config = node.dir.path().join("agent.toml");
+    let (mut half, socket) = muster_agent::root::start_half(exe(), &node.state_dir(), Some(&config), (0, 0)).unwrap();
+    let say = |id: u64, request: &Request| {
+        let text = serde_json::json!({ "id": id, "request": request }).to_string();
+        send(socket.as_raw_fd(), text.as_bytes(), MsgFlags::empty()).unwrap()
+    };
+    let _ = say(1, &Request::Hello { version: "test".into(), node: node.id });
+    for id in 2..2000 {
+        let _ = say(id, &Request::CellList);
+    }
+    let end = Request::CellEnd { allocation: wanted().cell.allocation, reason: "released".into(), grace_ms: 0 };
+    let _ = say(2000, &end);
+    wait_for("it is cut off, and nothing waits for it", || half.try_wait().unwrap().is_some());
+    node.start_half();
+}
