@@ -142,11 +142,14 @@ impl Board {
     }
 }
 
-/// Writes the file until the agent ends.
+/// Writes the file until the agent ends. Aside: a disk that is slow or full is no reason for a terminal to wait.
 pub async fn keep(node: Arc<Node>) {
     let mut report = node.cells.report();
     loop {
-        write(&node);
+        let this = Arc::clone(&node);
+        if let Err(error) = node.aside.run("status", move || write(&this)).await.and_then(|written| written) {
+            tracing::debug!(%error, "status.json cannot be written");
+        }
         tokio::time::sleep(AT_MOST).await;
         let changed = async {
             tokio::select! {
@@ -159,14 +162,11 @@ pub async fn keep(node: Arc<Node>) {
     }
 }
 
-fn write(node: &Node) {
-    let status = collect(node);
-    let text = serde_json::to_vec_pretty(&status).unwrap_or_default();
+fn write(node: &Node) -> std::io::Result<()> {
+    let text = serde_json::to_vec_pretty(&collect(node))?;
     let (path, temporary) = (node.state_dir.join(FILE), node.state_dir.join(".status.new"));
-    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
-    if let Err(error) = written {
-        tracing::debug!(%error, "status.json cannot be written");
-    }
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(&temporary, path)
 }
 
 fn collect(node: &Node) -> Status {

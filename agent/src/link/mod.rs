@@ -136,7 +136,9 @@ async fn recover(node: &Node) -> Result<(), EnrolError> {
 }
 
 /// The node's own certificate's begin and end, ms since 1970.
-fn own_validity(node: &Node) -> Option<(i64, i64)> {
-    let certificate = files::load_node_certificate(&node.state_dir).ok()??;
+async fn own_validity(node: &Node) -> Option<(i64, i64)> {
+    let folder = node.state_dir.clone();
+    let certificate =
+        node.aside.run("certificate", move || files::load_node_certificate(&folder)).await.ok()?.ok()??;
     admit::validity(certificate.chain.first()?)
 }
