@@ -129,7 +129,11 @@ async fn recover(node: &Node) -> Result<(), EnrolError> {
         if let Err(error) = node.journal.keep_word(word).await {
             tracing::warn!(%error, "the coordinator's time is not in the journal");
         }
-        Ok(())
+        match own_validity(node).await {
+            Some((_, end)) if end > node.clock.trusted_ms() => Ok(()),
+            // At once it would only cost the next recovery.
+            _ => Err(EnrolError::Nonsense("the new certificate has ended already; is its clock right?")),
+        }
     } else {
         Err(EnrolError::Nonsense("a known node is pending again"))
     }
