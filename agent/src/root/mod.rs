@@ -39,6 +39,7 @@ pub use client::{Asked, Client, Error};
 pub use command::{root_config, run, start_half};
 pub use config::{CellSettings, Door, RootConfig};
 pub use detect::{Detected, best_level, detect, user_namespaces_forbidden};
+pub use net::dropped_on_the_way;
 pub use seqpacket::pair;
 pub use server::serve;
 pub use words::{
