@@ -1,6 +1,6 @@
 //! What people on the node see: `status.json` in the state directory, written by `run`, read by `status`.
 
-use crate::{clock, identity, node::Node};
+use crate::{clock, identity, node::Node, root::start_time};
 use muster_pki::files;
 use muster_protocol::report::Phase;
 use serde::{Deserialize, Serialize};
@@ -178,7 +178,7 @@ fn collect(node: &Node) -> Status {
     let report = Arc::clone(&node.cells.report().borrow());
     Status {
         pid: std::process::id(),
-        start_ticks: start_ticks(std::process::id()).unwrap_or(0),
+        start_ticks: start_of(std::process::id()).unwrap_or(0),
         version: node.host.agent_version.clone(),
         node_id: node.identity.node_id.to_string(),
         fleet_id: node.identity.fleet_id.clone(),
@@ -228,13 +228,11 @@ pub fn certificate_end(state_dir: &Path) -> Option<i64> {
 #[must_use]
 pub fn read(state_dir: &Path) -> Option<Status> {
     let status: Status = serde_json::from_slice(&std::fs::read(state_dir.join(FILE)).ok()?).ok()?;
-    (start_ticks(status.pid)? == status.start_ticks).then_some(status)
+    (start_of(status.pid)? == status.start_ticks).then_some(status)
 }
 
-fn start_ticks(pid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; the 20th word after it is the start.
-    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+fn start_of(pid: u32) -> Option<u64> {
+    start_time(i32::try_from(pid).ok()?)
 }
 
 /// Runs `status`.
@@ -309,12 +307,6 @@ mod tests {
         assert!(board.word_due(Duration::from_secs(1)));
         board.word_kept();
         assert!(!board.word_due(Duration::from_secs(1)));
-    }
-
-    #[test]
-    fn a_process_is_told_by_its_start() {
-        let start = start_ticks(std::process::id()).unwrap();
-        assert!(start > 0 && start_ticks(1).unwrap() <= start);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::fault::{Doing, Fault};
 use super::ids::IdRange;
 use super::net::NetRecord;
 use super::words::{CellInfo, CellState, ExitRecord, Level};
+use crate::clock::boot_id;
 use crate::gpu::DevicePath;
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::report::Receipt;
@@ -85,7 +86,7 @@ impl Record {
 
     /// It was made in this boot. What an earlier one names by a number is gone, and may have been given to others.
     pub(super) fn is_of_this_boot(&self) -> bool {
-        boot_id().is_ok_and(|id| id == self.boot_id)
+        !self.boot_id.is_empty() && self.boot_id == boot_id()
     }
 
     /// PID 1 lives: same boot, same pid, same start time.
@@ -267,13 +268,8 @@ pub(super) fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
-/// Id of the running boot.
-pub(super) fn boot_id() -> io::Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned())
-}
-
 /// Start time of a process in clock ticks since boot; `None` if there is none, or only its zombie.
-pub(super) fn start_time(pid: i32) -> Option<u64> {
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     parse_start_time(&stat)
 }
