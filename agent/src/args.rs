@@ -57,7 +57,8 @@ pub struct Common {
     /// Directory of keys, journal and homes.
     #[arg(long, env = "MUSTER_STATE_DIR", value_name = "DIR", default_value_os_t = default_state_dir())]
     pub state_dir: PathBuf,
-    /// Configuration file; without it agent.toml in the state directory or /etc/muster.
+    /// Configuration file; without it agent.toml in the state directory or /etc/muster. Root takes only a file that
+    /// nobody else can write.
     #[arg(long, env = "MUSTER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -119,7 +119,8 @@ impl Clock {
         }
     }
 
-    /// Trusted time, ms since 1970: never later than the truth, so that nothing is taken for expired that is not.
+    /// Trusted time, ms since 1970: what the coordinator last said and what has passed since, as far as that is known.
+    /// It is right as far as the coordinator is, and behind after a reboot until the next word.
     #[must_use]
     pub fn trusted_ms(&self) -> i64 {
         let word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,16 +133,15 @@ impl Clock {
         Moment { wall_ms: self.wall_ms(), boot_ms: self.boot_ms(), boot_id: self.boot_id.to_string() }
     }
 
-    /// The coordinator said what time it is. Time never goes back.
+    /// The coordinator said what time it is: its last word counts, also if it is an earlier time than before, since a
+    /// coordinator that was ahead for a moment would lock its nodes out for as long as it was ahead. That is sound: only
+    /// a connection whose handshake has proved a key under our CA brings words, each connection is new, so that none
+    /// can be played again, and its certificate was good by our time as it was before. Whoever has the coordinator's key
+    /// could keep our time where that certificate does not end; but that one we obey in everything else too, and another
+    /// CA puts it out, not waiting. Nothing turns time back before this build.
     pub fn hear(&self, coordinator_ms: i64) -> Word {
-        let now = self.boot_ms();
-        let mut word = self.word.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = Word {
-            coordinator_ms: coordinator_ms.max(trusted(&word, &self.boot_id, now)),
-            boot_ms: now,
-            boot_id: self.boot_id.to_string(),
-        };
-        *word = heard.clone();
+        let heard = Word { coordinator_ms, boot_ms: self.boot_ms(), boot_id: self.boot_id.to_string() };
+        *self.word.lock().unwrap_or_else(PoisonError::into_inner) = heard.clone();
         heard
     }
 }
@@ -165,12 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_before_the_build_and_time_never_goes_back() {
-        let clock = Clock::new(None, &boot_id(), Source::Machine);
+    fn nothing_is_before_the_build_and_the_last_word_counts() {
+        let clock = Clock::new(None, "a", Source::Given(Arc::new(|| Reading { wall_ms: 0, boot_ms: 7 })));
         assert_eq!(clock.trusted_ms(), build_floor_ms());
-        let future = build_floor_ms() + 10_000_000;
-        clock.hear(future);
-        clock.hear(0);
-        assert!(clock.trusted_ms() >= future);
+        let (truth, ahead) = (build_floor_ms() + 10_000_000, build_floor_ms() + 180_000_000);
+        for (word, then) in [(ahead, ahead), (truth, truth), (0, build_floor_ms())] {
+            assert_eq!(clock.hear(word).coordinator_ms, word);
+            assert_eq!(clock.trusted_ms(), then);
+        }
     }
 }

@@ -2,8 +2,14 @@
 
 use crate::{gpu::GpuConfig, root::CellSettings};
 use anyhow::{Context, bail};
+use nix::libc;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
 
 /// CPU slots of a node without a usable GPU.
 pub const CPU_SLOTS_DEFAULT: u32 = 4;
@@ -57,22 +63,19 @@ impl Config {
     /// Reads the file: the named one, else `agent.toml` in the state directory or `/etc/muster`, if there is one.
     ///
     /// # Errors
-    /// A named file that cannot be read; any file with a line that makes no sense.
+    /// A named file that cannot be read; any file with a line that makes no sense; as root any file that others can
+    /// write.
     pub fn load(file: Option<&Path>, state_dir: &Path) -> anyhow::Result<Self> {
         let found = match file {
             Some(named) => Some(named.to_owned()),
             None => [state_dir.join("agent.toml"), PathBuf::from("/etc/muster/agent.toml")]
                 .into_iter()
-                .find(|path| path.is_file()),
+                .find(|path| path.symlink_metadata().is_ok()),
         };
         let mut config = match found {
             None => Self::default(),
             Some(path) => {
-                let size = std::fs::metadata(&path).with_context(|| path.display().to_string())?.len();
-                if size > FILE_MAX {
-                    bail!("{}: larger than {FILE_MAX} bytes", path.display());
-                }
-                let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+                let text = read(&path, nix::unistd::geteuid().is_root())?;
                 toml::from_str(&text).with_context(|| path.display().to_string())?
             }
         };
@@ -127,9 +130,48 @@ impl Config {
     }
 }
 
+/// Reads a file of settings. Root obeys only what root alone can have written: the state directory is shared with the
+/// `run` half, which is not to say how cells are walled and what they see.
+fn read(path: &Path, as_root: bool) -> anyhow::Result<String> {
+    let shown = path.display();
+    // Without waiting: it may be a pipe.
+    let flags = libc::O_NONBLOCK | if as_root { libc::O_NOFOLLOW } else { 0 };
+    let file = match File::options().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            bail!("{shown} is a symbolic link, which root's half does not follow: put the file itself there")
+        }
+        opened => opened.with_context(|| shown.to_string())?,
+    };
+    // Of what was opened: the name may stand for another file by now.
+    let found = file.metadata().with_context(|| shown.to_string())?;
+    if !found.is_file() {
+        bail!("{shown} is no file");
+    }
+    if as_root && (found.uid() != 0 || found.mode() & 0o022 != 0) {
+        bail!(
+            "{shown} can be written by others than root, so root does not obey it: look at what it says, then \
+             `chown root {shown} && chmod go-w {shown}`, or remove it"
+        );
+    }
+    if found.len() > FILE_MAX {
+        bail!("{shown}: larger than {FILE_MAX} bytes");
+    }
+    let mut text = String::new();
+    let _ = file.take(FILE_MAX).read_to_string(&mut text).with_context(|| shown.to_string())?;
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_no_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read(&path, false).unwrap_err().to_string().contains("no file"));
+    }
 
     #[test]
     fn the_environment_wins_over_the_file() {

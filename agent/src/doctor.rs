@@ -116,6 +116,16 @@ fn isolation(checks: &mut Checks, config: &Config, state_dir: &Path) {
         Ok(settings) => {
             let found = root::detect(&settings);
             let level = settings.level.word();
+            if settings.level == root::Level::Cell
+                && settings.settings.network
+                && let Some(why) = root::dropped_on_the_way()
+            {
+                checks.warn(
+                    "network",
+                    format!("cells may have no way out: {why}"),
+                    "let them through: iptables -I FORWARD -i 'mv+' -j ACCEPT; iptables -I FORWARD -o 'mv+' -j ACCEPT",
+                );
+            }
             if found.not_enforced.is_empty() {
                 checks.pass("isolation", format!("level {level}, every limit is enforced"));
             } else {

@@ -29,10 +29,11 @@ pub fn facts(name: Option<&str>, homes: &Path) -> Host {
     }
 }
 
-/// The coordinator's clone check: SHA-256 of machine id and board serial.
+/// The coordinator's clone check: SHA-256 of the machine id. Of nothing that root alone can read, as the serial number
+/// of the board: an agent that gave up root's rights would be another machine than it was before.
 #[must_use]
 pub fn machine_sha256(host: &Host) -> Vec<u8> {
-    Sha256::digest(format!("{}\n{}", host.machine_id, host.board_serial)).to_vec()
+    Sha256::digest(format!("{}\n", host.machine_id)).to_vec()
 }
 
 fn os_name(release: &str) -> String {
@@ -71,6 +72,17 @@ pub fn disk(path: &Path) -> Option<Disk> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_is_the_same_to_root_and_to_others() {
+        let host = |serial: &str, id: &str| Host {
+            board_serial: serial.to_owned(),
+            machine_id: id.to_owned(),
+            ..Host::default()
+        };
+        assert_eq!(machine_sha256(&host("PF3K1", "a")), machine_sha256(&host("", "a")));
+        assert_ne!(machine_sha256(&host("", "a")), machine_sha256(&host("", "b")));
+    }
 
     #[test]
     fn files_of_the_kernel_are_understood() {

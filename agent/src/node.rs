@@ -9,7 +9,7 @@ use crate::{
     link::{self, socket::Sockets},
     root::{self, Level, Reply, Request},
     status::Board,
-    supervise::Scope,
+    supervise::{Aside, Scope},
     tasks::{Bench, Tasks},
     telemetry::{self, Backlog, HostSampler, Sampler},
 };
@@ -53,6 +53,8 @@ pub struct Node {
     pub facts: Arc<Notify>,
     /// What people on the node see.
     pub board: Board,
+    /// Where blocking work is done.
+    pub aside: Aside,
 }
 
 impl Node {
@@ -119,6 +121,7 @@ pub async fn start(parts: Parts, stop: watch::Receiver<bool>) -> anyhow::Result<
         samples: Arc::clone(&samples),
         facts: Arc::clone(&tools.facts),
         board,
+        aside: tools.aside,
     });
     tracing::info!(node = %node.identity.node_id, level = level.word(), "the agent is up");
     let mut scope = Scope::default();

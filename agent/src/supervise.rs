@@ -59,7 +59,7 @@ impl Scope {
     }
 }
 
-/// Runs blocking work on a thread of its own, for work that comes a few times a minute at most.
+/// Runs blocking work on a thread of its own, for work that comes now and then: a thread costs some ten microseconds.
 ///
 /// # Errors
 /// The thread could not be started, or it panicked.

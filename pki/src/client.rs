@@ -120,8 +120,8 @@ impl ServerCertVerifier for PinnedCa {
     }
 }
 
-/// Trusts the fleet's roots. Trusted time is a floor, never later than the truth, so a leaf that begins after it
-/// is no evidence of anything: a node that slept through a renewal of the coordinator's leaf must get in.
+/// Trusts the fleet's roots. Trusted time stands still while a machine is off, so a leaf that begins after it is no
+/// evidence of anything: a node that slept through a renewal of the coordinator's leaf must get in.
 #[derive(Debug)]
 struct FleetRoots(Arc<WebPkiServerVerifier>);
 

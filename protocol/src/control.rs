@@ -37,7 +37,7 @@ pub struct Hello {
     /// The agent's wall clock, ms since 1970.
     #[prost(int64, tag = 10)]
     pub clock_ms: i64,
-    /// SHA-256 of machine id and board serial, raw: the coordinator's clone check.
+    /// SHA-256 of what the agent knows its machine by, raw: the coordinator's clone check.
     #[prost(bytes = "vec", tag = 11)]
     pub machine_sha256: Vec<u8>,
 }

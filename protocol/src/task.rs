@@ -1,6 +1,7 @@
 //! Node tasks: acts, as opposed to what should be. One stream each; resetting it cancels.
 //!
-//! `TaskOffer` → `TaskAccepted` (journalled) → progress and log → `TaskResult` → `TaskResultAck`.
+//! `TaskOffer` → `TaskAccepted` (journalled) → progress and log → `TaskResult` → `TaskResultAck`. An agent that has too
+//! much to do ends the stream without an answer: the offer comes again.
 
 use prost::Message;
 

@@ -1,13 +1,14 @@
 //! Machines whose clocks are wrong: they enrol, work and say so; and a clock that jumps disturbs nothing.
 
 use muster_tests::{
-    Api, Terminal, World, WrongClock, eventually,
+    Api, Terminal, World, WorldOptions, WrongClock, eventually,
     flow::{Machine, launch, online, release},
 };
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const HOUR: i64 = 3_600;
+const TWO_DAYS: i64 = 48 * HOUR;
 const TEN_YEARS: i64 = 10 * 365 * 24 * HOUR;
 
 /// Seconds from now to a quarter of an hour into 1970.
@@ -77,4 +78,36 @@ async fn a_machine_that_woke_up_in_1970_works() {
 #[tokio::test]
 async fn a_machine_that_is_ten_years_ahead_works() {
     from_token_to_shell(TEN_YEARS, "ahead of").await;
+}
+
+async fn last_seen(operator: &Api, node: &str) -> Option<(Value, String)> {
+    let node = operator.get(&format!("/api/v1/admin/nodes/{node}")).await.ok();
+    Some((node["presence"].clone(), node["last_seen_at"].as_str()?.to_owned()))
+}
+
+#[tokio::test]
+async fn a_coordinator_that_was_two_days_ahead_locks_nobody_out() {
+    let clock = WrongClock::new();
+    let world = World::with(WorldOptions { nodes: 0, env: clock.env(), ..WorldOptions::default() }).await;
+    let operator = world.operator().await;
+    let token = operator.post("/api/v1/admin/bootstrap-tokens", json!({"auto_approve": true})).await.ok();
+    let mut machine = Machine::default();
+    machine.join(&world.ready().quic_addr, token["token"].as_str().expect("a token"));
+    machine.run();
+    let nodes = operator.get("/api/v1/admin/nodes").await.ok();
+    let node = nodes["items"][0]["id"].as_str().expect("an id").to_owned();
+    let _ = online(&operator, &node).await;
+    // More often than a node may come back by its key alone: only the way ahead costs it a recovery.
+    for seconds in [TWO_DAYS, 0].repeat(2) {
+        let (_, before) = last_seen(&world.operator().await, &node).await.expect("it was seen");
+        clock.set(seconds);
+        world.crash().await;
+        let operator = world.operator().await;
+        eventually(&format!("{node} is back with a coordinator that is wrong by {seconds} s"), async || {
+            let (presence, seen) = last_seen(&operator, &node).await?;
+            // Times of one form, in the order of the alphabet: it was heard of under the new clock.
+            (presence == "online" && (seen > before) == (seconds > 0) && seen != before).then_some(())
+        })
+        .await;
+    }
 }

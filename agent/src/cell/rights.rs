@@ -36,10 +36,18 @@ pub(super) fn keep_few() -> io::Result<()> {
             done => drop(done?),
         }
     }
-    let header = Header { version: VERSION, pid: 0 };
     let kept = KEPT.iter().fold(0, |mask, right| mask | 1 << right);
-    let mut sets = [Sets { effective: kept, permitted: kept, inheritable: 0 }, Sets::default()];
+    Ok(set(&[Sets { effective: kept, permitted: kept, inheritable: 0 }, Sets::default()])?)
+}
+
+/// Gives all up. Exec would drop them as well; this way nothing between here and there has them.
+pub(super) fn keep_none() -> Result<(), Errno> {
+    set(&[Sets::default(); 2])
+}
+
+fn set(sets: &[Sets; 2]) -> Result<(), Errno> {
+    let header = Header { version: VERSION, pid: 0 };
     // SAFETY: the kernel reads a header and two sets of this layout, which live through the call.
-    let done = unsafe { libc::syscall(libc::SYS_capset, std::ptr::from_ref(&header), sets.as_mut_ptr()) };
-    Errno::result(done).map(drop).map_err(io::Error::from)
+    let done = unsafe { libc::syscall(libc::SYS_capset, std::ptr::from_ref(&header), sets.as_ptr()) };
+    Errno::result(done).map(drop)
 }

@@ -5,7 +5,7 @@
 //! 126 (not executable) or 127 (not found).
 
 use super::config::{CellConfig, IdMap, Isolation, Payload};
-use super::{CellError, seccomp, userns};
+use super::{CellError, rights, seccomp, userns};
 use crate::birth;
 use nix::errno::Errno;
 use nix::libc;
@@ -165,7 +165,7 @@ impl Spawner {
         if self.user_ns.is_some() || !is_already {
             drop_bounding_set();
             set_account(self.ids).map_err(at("become the cell's user"))?;
-            drop_capabilities().map_err(at("drop its rights"))?;
+            rights::keep_none().map_err(at("drop its rights"))?;
         }
         // SAFETY: plain calls without pointers.
         let kept = unsafe {
@@ -229,21 +229,6 @@ fn set_account((uid, gid): (u32, u32)) -> Result<(), Errno> {
     }
     nix::unistd::setresgid(Gid::from_raw(gid), Gid::from_raw(gid), Gid::from_raw(gid))?;
     nix::unistd::setresuid(Uid::from_raw(uid), Uid::from_raw(uid), Uid::from_raw(uid))
-}
-
-/// Exec would drop them as well; this way nothing between here and there has them.
-fn drop_capabilities() -> Result<(), Errno> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    /// The version of the call with 64 capabilities in two words.
-    const VERSION_3: u32 = 0x2008_0522;
-    let header = Header { version: VERSION_3, pid: 0 };
-    let none = [0u32; 6];
-    // SAFETY: both structures are laid out as the kernel expects and outlive the call.
-    Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
 }
 
 /// By the bare system call: the C library keeps some signals from being set, even back to their default.

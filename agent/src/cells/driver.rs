@@ -43,6 +43,8 @@ pub(super) enum Message {
     Offer(Desired),
     /// Work on a cell ended.
     Done(AllocationId, Box<Outcome>),
+    /// The cell of this lease does not answer, and the root half says that it is gone.
+    Gone(AllocationId, u64),
     /// A cell said how it is.
     Status(AllocationId, CellStatus),
     /// A batch command's output is in the outbox up to here.
@@ -144,6 +146,12 @@ impl Driver {
         match message {
             Message::Offer(offered) => self.offer(offered).await,
             Message::Done(allocation, outcome) => self.done(allocation, *outcome).await,
+            Message::Gone(allocation, lease_epoch) => {
+                let stands = |entry: &Entry| entry.socket.is_some() && entry.report.lease_epoch == lease_epoch;
+                if self.entries.get(&allocation).is_some_and(stands) {
+                    self.gone(allocation).await;
+                }
+            }
             Message::Status(allocation, status) => self.status(allocation, &status),
             Message::Shipped(allocation, shipped, code, reason) => {
                 self.shipping.remove(&allocation);
@@ -199,16 +207,20 @@ impl Driver {
             }
             Event::Gone { allocation, status } => {
                 tracing::warn!(%allocation, ?status, "PID 1 of a cell is gone");
-                match self.entries.get_mut(&allocation) {
-                    // Said once: it counts when the task is done.
-                    Some(entry) if entry.busy => entry.gone = true,
-                    Some(entry) => {
-                        entry.lost("cell_ended", "PID 1 of the cell is gone");
-                        usage::ends(&self.tools, allocation, true).await;
-                    }
-                    None => {}
-                }
+                self.gone(allocation).await;
             }
+        }
+    }
+
+    async fn gone(&mut self, allocation: AllocationId) {
+        match self.entries.get_mut(&allocation) {
+            // Said once: it counts when the task is done.
+            Some(entry) if entry.busy => entry.gone = true,
+            Some(entry) => {
+                entry.lost("cell_ended", "PID 1 of the cell is gone");
+                usage::ends(&self.tools, allocation, true).await;
+            }
+            None => {}
         }
     }
 
@@ -385,11 +397,13 @@ impl Driver {
     fn watch(&mut self) {
         let standing: BTreeMap<_, _> =
             self.entries.iter().filter_map(|(id, entry)| Some((*id, entry.socket.clone()?))).collect();
+        let lease = |id| self.entries.get(id).map_or(0, |entry| entry.report.lease_epoch);
         self.watches.retain(|id, _| standing.contains_key(id));
         for (id, socket) in &standing {
             if !self.watches.contains_key(id) {
                 let mut scope = Scope::default();
-                scope.spawn("watch", watch::watch(*id, socket.clone(), self.sender.clone()));
+                let (root, messages) = (self.tools.root.clone(), self.sender.clone());
+                scope.spawn("watch", watch::watch((*id, lease(id)), socket.clone(), root, messages));
                 self.watches.insert(*id, scope);
             }
         }

@@ -1,6 +1,7 @@
 //! Listens to one cell: how many sessions are open, and whether its batch command has ended.
 
 use super::driver::Message;
+use crate::root::{CellState, Client, Error, Request};
 use muster_protocol::{
     FrameDecoder, Kind,
     cell::{CellStatus, CellWatch},
@@ -16,16 +17,21 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// A cell that does not answer is asked again after this, and after twice as long each time; whether it lives says
-/// the root half.
+/// A cell that does not answer is asked again after this, and after twice as long each time.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Longest pause between two tries.
 const AGAIN_MAX: Duration = Duration::from_secs(16);
 /// Bytes read at a time.
 const PIECE: usize = 4096;
 
-/// Listens until it is dropped.
-pub(super) async fn watch(allocation: AllocationId, socket: PathBuf, messages: mpsc::Sender<Message>) {
+/// Listens until it is dropped. Whether a cell that hangs up lives is asked of the root half: what that says unasked may
+/// be lost.
+pub(super) async fn watch(
+    (allocation, lease_epoch): (AllocationId, u64),
+    socket: PathBuf,
+    root: Client,
+    messages: mpsc::Sender<Message>,
+) {
     let mut pause = AGAIN;
     loop {
         let began = Instant::now();
@@ -35,7 +41,18 @@ pub(super) async fn watch(allocation: AllocationId, socket: PathBuf, messages: m
         // One that had answered for a while is asked again soon.
         pause = if began.elapsed() > AGAIN_MAX { AGAIN } else { pause };
         sleep(pause).await;
+        if is_gone(&root, allocation).await && messages.send(Message::Gone(allocation, lease_epoch)).await.is_err() {
+            return;
+        }
         pause = (pause * 2).min(AGAIN_MAX);
+    }
+}
+
+async fn is_gone(root: &Client, allocation: AllocationId) -> bool {
+    match root.cell(Request::CellAdopt { allocation }).await {
+        Ok(info) => info.state != CellState::Running,
+        Err(Error::Refused { code, .. }) => code == "unknown_cell",
+        Err(_) => false,
     }
 }
 

@@ -129,14 +129,20 @@ async fn recover(node: &Node) -> Result<(), EnrolError> {
         if let Err(error) = node.journal.keep_word(word).await {
             tracing::warn!(%error, "the coordinator's time is not in the journal");
         }
-        Ok(())
+        match own_validity(node).await {
+            Some((_, end)) if end > node.clock.trusted_ms() => Ok(()),
+            // At once it would only cost the next recovery.
+            _ => Err(EnrolError::Nonsense("the new certificate has ended already; is its clock right?")),
+        }
     } else {
         Err(EnrolError::Nonsense("a known node is pending again"))
     }
 }
 
 /// The node's own certificate's begin and end, ms since 1970.
-fn own_validity(node: &Node) -> Option<(i64, i64)> {
-    let certificate = files::load_node_certificate(&node.state_dir).ok()??;
+async fn own_validity(node: &Node) -> Option<(i64, i64)> {
+    let folder = node.state_dir.clone();
+    let certificate =
+        node.aside.run("certificate", move || files::load_node_certificate(&folder)).await.ok()?.ok()??;
     admit::validity(certificate.chain.first()?)
 }

@@ -9,7 +9,7 @@ use super::{
     wire::ANSWER_TIMEOUT,
 };
 use crate::chance;
-use muster_pki::{admit, files, files::NodeCertificate};
+use muster_pki::{PkiError, admit, files, files::NodeCertificate};
 use muster_protocol::{
     Kind,
     control::{RenewReply, RenewRequest},
@@ -34,7 +34,7 @@ fn due_ms(from_ms: i64, to_ms: i64, chance: f64) -> i64 {
 pub(super) async fn run(link: Arc<Link>) {
     let mut retry = RETRY_MIN;
     loop {
-        let Some((from, to)) = own_validity(&link.node) else {
+        let Some((from, to)) = own_validity(&link.node).await else {
             tracing::error!("the node's certificate cannot be read");
             return sleep(RETRY_MAX).await;
         };
@@ -54,19 +54,31 @@ pub(super) async fn run(link: Arc<Link>) {
 }
 
 async fn renew(link: &Link) -> Result<(), String> {
-    let folder = &link.node.state_dir;
-    let words = |error: muster_pki::PkiError| error.to_string();
-    let key = files::load_node_key(folder).map_err(words)?.ok_or("the node's key is gone")?;
-    let request = RenewRequest { csr_der: key.request().map_err(words)? };
+    let folder = link.node.state_dir.clone();
+    let csr_der = on_disk(link, move || {
+        let key = files::load_node_key(&folder)?;
+        key.map(|key| key.request()).transpose()
+    });
+    let request = RenewRequest { csr_der: csr_der.await?.ok_or("the node's key is gone")? };
     let mut replies = link.renewals.subscribe();
     replies.mark_unchanged();
     link.control.send(encode(Kind::RenewRequest, &request)).await.map_err(|_| "the link ended")?;
     timeout(ANSWER_TIMEOUT, replies.changed()).await.map_err(|_| "no answer")?.map_err(|_| "the link ended")?;
     let reply = replies.borrow().clone().ok_or("no answer")?;
     let certificate = accept(reply, link.node.identity.node_id)?;
-    files::save_node_certificate(folder, &certificate).map_err(words)?;
+    let folder = link.node.state_dir.clone();
+    on_disk(link, move || files::save_node_certificate(&folder, &certificate)).await?;
     tracing::info!("the certificate is renewed");
     Ok(())
+}
+
+/// Reads or writes files without holding up what else is on this thread.
+async fn on_disk<T: Send + 'static>(
+    link: &Link,
+    work: impl FnOnce() -> Result<T, PkiError> + Send + 'static,
+) -> Result<T, String> {
+    let done = link.node.aside.run("renewal", work).await.map_err(|error| error.to_string())?;
+    done.map_err(|error| error.to_string())
 }
 
 fn accept(reply: RenewReply, node: muster_protocol::ids::NodeId) -> Result<NodeCertificate, String> {

@@ -45,7 +45,7 @@ pub(super) struct Link {
 
 /// Dials once and stays until the link ends.
 pub(super) async fn once(node: &Arc<Node>, stop: watch::Receiver<bool>) -> End {
-    match own_validity(node) {
+    match own_validity(node).await {
         Some((_, end)) if node.clock.trusted_ms() < end => {}
         Some(_) => return End::Recover("the node certificate has expired".into()),
         None => return End::Recover("there is no node certificate".into()),

@@ -10,10 +10,11 @@ use super::mounts::Shape;
 use super::net::NetRecord;
 use super::process::{in_child, readable};
 use super::spawn::{self, NOFILE, Start};
-use super::state::{Phase, Places, Record, boot_id, private_dir, start_time};
+use super::state::{Phase, Places, Record, make_below, private_dir, start_time};
 use super::words::{CellInfo, CreateCell, DEVICES_MAX, Level};
 use super::{cgroup, home, keys, measure, net, release};
 use crate::cell::config::{CellConfig, CellUser, IdMap, Isolation, Payload, STALL_MS, SshEntry};
+use crate::clock::boot_id;
 use crate::gpu::CellMount;
 use muster_protocol::desired::Image;
 use muster_protocol::ids::{AllocationId, NodeId};
@@ -105,7 +106,7 @@ impl Record {
             node,
             level: half.config.level,
             phase: Phase::Building,
-            boot_id: boot_id().doing("read the boot id")?,
+            boot_id: boot_id(),
             pid: 0,
             start_time: 0,
             run_dir: half.run_dir(node, allocation),
@@ -230,8 +231,7 @@ fn make_home(half: &Half, disk_bytes: u64, record: &mut Record) -> Result<(), Fa
 fn make_run_dir(half: &Half, record: &Record) -> Result<PathBuf, Fault> {
     let run = record.run_dir.clone();
     let point = run.join("root");
-    // Twice, since the end of the node's last cell may take the directory above away in between.
-    fs::create_dir_all(&point).or_else(|_| fs::create_dir_all(&point)).doing(format!("make {}", run.display()))?;
+    make_below(&point).doing(format!("make {}", run.display()))?;
     let node = run.parent().unwrap_or(&run);
     for dir in [node, &run] {
         fs::set_permissions(dir, Permissions::from_mode(0o750)).doing(format!("close {}", dir.display()))?;

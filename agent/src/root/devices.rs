@@ -35,7 +35,7 @@ impl Rule {
 /// Device files of every cell, with their names in `/dev`.
 pub(super) const ORDINARY: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// null, zero, full, random, urandom, tty, ptmx, and the eight majors of pts.
+/// null, zero, full, random, urandom, tty, ptmx, and pts, which all have one major.
 const ORDINARY_RULES: [Rule; 8] = [
     Rule::char(1, Some(3)),
     Rule::char(1, Some(5)),

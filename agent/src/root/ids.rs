@@ -7,8 +7,8 @@ use super::fault::{Doing, Fault};
 use super::state::private_dir;
 use muster_protocol::ids::AllocationId;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Ids of a cell.
@@ -59,21 +59,46 @@ impl Claims {
 
     /// Claims a free range.
     pub(super) fn claim(&self, allocation: AllocationId) -> Result<IdRange, Fault> {
-        let owner = format!("{} {allocation}\n", self.state_dir.display());
         // Spread by allocation, so that a range comes back as late as possible.
         let spread = allocation.short().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         for step in 0..u32::from(RANGES) {
             let index = u16::try_from((spread.wrapping_add(step)) % u32::from(RANGES)).unwrap_or_default();
-            match File::options().write(true).create_new(true).open(self.path(index)) {
-                Ok(mut file) => {
-                    file.write_all(owner.as_bytes()).doing("claim ids")?;
-                    return Ok(IdRange::new(index));
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.drop_abandoned(index),
-                Err(error) => return Err(error).doing("claim ids"),
+            if self.take(index, allocation).doing("claim ids")? {
+                return Ok(IdRange::new(index));
             }
+            self.drop_abandoned(index);
         }
         Err(Fault::new("no_ids", "claim ids", format!("all {RANGES} ranges are taken")))
+    }
+
+    /// Claims again what a cell has: a reboot forgets the claims and not the cells. False if somebody else was faster.
+    pub(super) fn hold(&self, range: IdRange, allocation: AllocationId) -> Result<bool, Fault> {
+        Ok(self.take(range.index, allocation).doing("claim ids again")? || self.holds(range, allocation))
+    }
+
+    fn holds(&self, range: IdRange, allocation: AllocationId) -> bool {
+        fs::read_to_string(self.path(range.index)).is_ok_and(|text| text == self.claim_text(allocation))
+    }
+
+    fn claim_text(&self, allocation: AllocationId) -> String {
+        format!("{} {allocation}\n", self.state_dir.display())
+    }
+
+    /// Makes a claim's file; false if there is one. It never stands without its owner's name, by which it is given
+    /// back.
+    fn take(&self, index: u16, allocation: AllocationId) -> io::Result<bool> {
+        if self.path(index).exists() {
+            return Ok(false);
+        }
+        let new = self.dir.join(format!("new.{allocation}"));
+        fs::write(&new, self.claim_text(allocation))?;
+        let linked = fs::hard_link(&new, self.path(index));
+        fs::remove_file(new)?;
+        match linked {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// A claim whose agent's state directory is gone for good stands in nobody's way; used on the next round.
@@ -128,6 +153,9 @@ mod tests {
         assert!(!two.path(b.index).exists() && one.path(a.index).exists());
         one.sweep(|id| id == allocation);
         assert!(!one.path(a.index).exists());
+        assert!(one.hold(a, allocation).unwrap() && one.hold(a, allocation).unwrap());
+        assert!(!two.hold(a, allocation).unwrap() && !one.hold(a, other).unwrap());
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 1);
     }
 
     #[test]

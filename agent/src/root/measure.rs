@@ -73,6 +73,9 @@ fn inside_processes(proc: &Path) -> Vec<String> {
 /// Processes that belong to a cell by their user (made by root) or their environment: pid and name. PID 1 of a
 /// walled cell is none of them.
 pub(super) fn members(record: &Record) -> Vec<(i32, String)> {
+    if !record.is_of_this_boot() {
+        return Vec::new();
+    }
     let mark = format!("MUSTER_ALLOCATION={}", record.allocation);
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -39,8 +39,10 @@ pub use client::{Asked, Client, Error};
 pub use command::{root_config, run, start_half};
 pub use config::{CellSettings, Door, RootConfig};
 pub use detect::{Detected, best_level, detect, user_namespaces_forbidden};
+pub use net::dropped_on_the_way;
 pub use seqpacket::pair;
 pub use server::serve;
+pub(crate) use state::start_time;
 pub use words::{
     CellInfo, CellState, CellUsage, CreateCell, DEVICES_MAX, Event, ExitRecord, GRACE_MAX_MS, Level, OUTPUT_PIECE_MAX,
     Reply, Request, WORD_MAX,

@@ -20,8 +20,11 @@ use std::path::Path;
 /// First address of all cells of a machine; a /16.
 const NET: Ipv4Addr = Ipv4Addr::new(100, 126, 0, 0);
 const NET_TEXT: &str = "100.126.0.0/16";
-/// What cells never reach: link-local with the metadata service, loopback, cells.
-const NEVER: &str = "169.254.0.0/16, 127.0.0.0/8, 100.126.0.0/16";
+/// What cells never reach: link-local with most clouds' metadata service, loopback, cells, and the services by which
+/// Azure and Alibaba Cloud speak to their machines.
+const NEVER: &str = "169.254.0.0/16, 127.0.0.0/8, 100.126.0.0/16, 168.63.129.16, 100.100.100.200";
+/// Azure's is its name server as well, often the only one that a machine there has.
+const ALSO_NAME_SERVER: &str = "168.63.129.16";
 
 /// A cell's wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +107,7 @@ impl NetRecord {
              chain output {{\ntype filter hook output priority -10; policy accept;\noifname {ours} meta l4proto != icmp drop\n}}\n\
              chain forward {{\ntype filter hook forward priority -10; policy accept;\n\
              iifname {ours} oifname \"mv*\" drop\n\
+             iifname {ours} ip daddr {ALSO_NAME_SERVER} meta l4proto {{ tcp, udp }} th dport 53 accept\n\
              iifname {ours} ip daddr {{ {NEVER} }} drop\n\
              iifname {ours} meta nfproto ipv6 drop\n\
              oifname {ours} ct state established,related accept\n\
@@ -173,6 +177,18 @@ pub(super) fn missing() -> Option<String> {
     (!missing.is_empty()).then(|| format!("{} not installed", missing.join(" and ")))
 }
 
+/// Another table of the node drops what it forwards, and names no cell: Docker sets this policy. None also if nobody
+/// may look.
+#[must_use]
+pub fn dropped_on_the_way() -> Option<String> {
+    let chain = tools::run("nft", &["list", "chain", "ip", "filter", "FORWARD"], "").ok()?;
+    drops(&chain).then(|| "the policy of the node's chain FORWARD is drop".to_owned())
+}
+
+fn drops(chain: &str) -> bool {
+    chain.contains("policy drop") && !chain.contains("\"mv") && !chain.contains(NET_TEXT)
+}
+
 /// Brings the loopback of this process's network up.
 pub(super) fn loopback_up() -> io::Result<()> {
     let control = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
@@ -200,6 +216,19 @@ mod tests {
         assert_eq!(plan(0).address(1), Ipv4Addr::new(100, 126, 0, 1));
         assert_eq!(plan(1).address(2), Ipv4Addr::new(100, 126, 0, 6));
         assert_eq!(plan(4093).address(3), Ipv4Addr::new(100, 126, 63, 247));
+    }
+
+    #[test]
+    fn a_policy_that_drops_is_seen_unless_cells_are_let_through() {
+        let chain = |policy: &str, rule: &str| {
+            format!(
+                "table ip filter {{\n\tchain FORWARD {{\n\t\ttype filter hook forward priority filter; policy {policy};\n\
+                 \t\tcounter packets 0 bytes 0 jump DOCKER-USER\n{rule}\t}}\n}}\n"
+            )
+        };
+        assert!(drops(&chain("drop", "")) && !drops(&chain("accept", "")) && !drops(""));
+        assert!(!drops(&chain("drop", "\t\tiifname \"mv*\" counter packets 0 bytes 0 accept\n")));
+        assert!(!drops(&chain("drop", "\t\tip saddr 100.126.0.0/16 accept\n")));
     }
 
     #[test]

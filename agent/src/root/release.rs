@@ -322,6 +322,7 @@ fn mounts(record: &Record, held: &Held, seen: bool, book: &mut Book) {
 fn network(half: &Half, record: &Record) -> Result<String, String> {
     match &record.net {
         None => Ok("its own loopback only".into()),
+        Some(_) if !record.is_of_this_boot() => Ok("gone with the boot it was made in".into()),
         Some(net) => net
             .remove(&half.config.run_dir)
             .map(|()| format!("{} removed", net.interface))

@@ -2,11 +2,14 @@
 
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, accept4, bind, connect as nix_connect,
-    getsockopt, listen, recv, send, shutdown, socket, socketpair, sockopt::PeerCredentials,
+    getsockopt, listen, recv, send, setsockopt, shutdown, socket, socketpair,
+    sockopt::{PeerCredentials, SendTimeout},
 };
+use nix::sys::time::TimeVal;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// Longest message in bytes.
 pub(super) const MAX_MESSAGE: usize = super::words::WORD_MAX;
@@ -68,8 +71,9 @@ pub(super) fn send_now(fd: &OwnedFd, message: &[u8]) -> io::Result<()> {
     send_with(fd, message, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
 }
 
-/// Sends, waiting for room.
-pub(super) fn send_wait(fd: &OwnedFd, message: &[u8]) -> io::Result<()> {
+/// Sends, waiting for room; `WouldBlock` if there is none for so long.
+pub(super) fn send_within(fd: &OwnedFd, message: &[u8], patience: Duration) -> io::Result<()> {
+    setsockopt(fd, SendTimeout, &TimeVal::new(patience.as_secs().cast_signed(), 0))?;
     send_with(fd, message, MsgFlags::MSG_NOSIGNAL)
 }
 
@@ -96,7 +100,7 @@ mod tests {
     #[test]
     fn messages_stay_whole_and_the_end_is_seen() {
         let (a, b) = pair().unwrap();
-        send_wait(&a, b"one").unwrap();
+        send_within(&a, b"one", Duration::from_secs(1)).unwrap();
         send_now(&a, b"two").unwrap();
         drop(a);
         let mut buffer = vec![0; MAX_MESSAGE + 1];

@@ -42,9 +42,9 @@ struct Connection {
 struct Worker {
     process: OwnedFd,
     pid: i32,
-    ask: u64,
     allocation: AllocationId,
-    connection: Rc<OwnedFd>,
+    /// Who waits for its answer, and to what; none: it was begun unasked.
+    asker: Option<(u64, Rc<OwnedFd>)>,
 }
 
 struct Watched {
@@ -120,23 +120,25 @@ impl Server {
         Ok(server)
     }
 
-    /// After a start: watches what lives, takes down what was never finished.
+    /// After a start: watches what lives, and has taken down what was never finished. What takes its time holds up
+    /// neither the start nor the other cells.
     fn recover(&mut self) -> Result<(), Fault> {
         let records = self.half.places.all()?;
         self.half.claims.sweep(|allocation| records.iter().all(|record| record.allocation != allocation));
-        for mut record in records {
+        for record in &records {
+            if let Some(ids) = record.ids.filter(|_| !record.is_clean())
+                && !self.half.claims.hold(ids, record.allocation)?
+            {
+                tracing::warn!(allocation = %record.allocation, "the ids of a dead cell are another agent's now");
+            }
+        }
+        for record in records {
             let allocation = record.allocation;
             // A worker of the root half before us may still be at it, and will finish.
-            if record.phase == Phase::Building && !self.half.places.is_busy(allocation) {
-                let _lock = self.half.places.lock(allocation)?;
-                let receipt = release::sweep(&self.half, &mut record, None, "never finished", &|_| {});
-                if receipt.clean {
-                    self.half.places.forget(allocation)?;
-                } else {
-                    tracing::error!(%allocation, leftovers = ?receipt.leftovers, "a broken-off build left something");
-                }
-            } else {
+            if record.phase != Phase::Building || self.half.places.is_busy(allocation) {
                 self.watch(&record);
+            } else if let Err(error) = self.start_worker(allocation, None, |half| take_down(half, allocation)) {
+                tracing::error!(%allocation, error, "a broken-off build is left as it is");
             }
         }
         Ok(())
@@ -260,23 +262,35 @@ impl Server {
     fn begin(&mut self, next: Waiting) {
         let Waiting { ask: Ask { id, request }, node, connection } = next;
         let Some(allocation) = worker::slow(&request) else { return };
+        let asker = Some((id, Rc::clone(&connection)));
+        let started = self.start_worker(allocation, asker, |half| {
+            let reply = worker::work(half, node, request, &connection);
+            worker::say(&connection, id, reply);
+        });
+        if let Err(error) = started {
+            refuse(&connection, id, "failed", &error);
+        }
+    }
+
+    /// Does something in a process of its own.
+    fn start_worker(
+        &mut self,
+        allocation: AllocationId,
+        asker: Option<(u64, Rc<OwnedFd>)>,
+        work: impl FnOnce(&Half),
+    ) -> Result<(), String> {
         // SAFETY: this process has one thread, so the child may call whatever it likes.
-        match unsafe { fork() } {
-            Ok(ForkResult::Child) => {
-                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    let reply = worker::work(&self.half, node, request, &connection);
-                    worker::say(&connection, &Answer::Reply { id, reply })
-                }));
+        match unsafe { fork() }.map_err(|error| format!("start a worker: {error}"))? {
+            ForkResult::Child => {
+                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&self.half)));
                 // SAFETY: ends the child without running what belongs to the parent.
                 unsafe { libc::_exit(i32::from(done.is_err())) }
             }
-            Ok(ForkResult::Parent { child }) => match pidfd(child.as_raw()) {
-                Ok(process) => {
-                    self.workers.push(Worker { process, pid: child.as_raw(), ask: id, allocation, connection });
-                }
-                Err(error) => refuse(&connection, id, "failed", &format!("watch the worker: {error}")),
-            },
-            Err(error) => refuse(&connection, id, "failed", &format!("start a worker: {error}")),
+            ForkResult::Parent { child } => {
+                let process = pidfd(child.as_raw()).map_err(|error| format!("watch the worker: {error}"))?;
+                self.workers.push(Worker { process, pid: child.as_raw(), allocation, asker });
+                Ok(())
+            }
         }
     }
 
@@ -284,9 +298,8 @@ impl Server {
         let Some(at) = self.workers.iter().position(|worker| worker.pid == pid) else { return };
         let worker = self.workers.swap_remove(at);
         let status = self.statuses.remove(&pid).unwrap_or_default();
-        if status != 0 {
-            let detail = format!("the worker ended with {status}");
-            refuse(&worker.connection, worker.ask, "failed", &detail);
+        if let Some((id, connection)) = worker.asker.filter(|_| status != 0) {
+            refuse(&connection, id, "failed", &format!("the worker ended with {status}"));
         }
         match self.half.places.load(worker.allocation) {
             Ok(Some(record)) if record.phase == Phase::Running => {
@@ -317,9 +330,27 @@ impl Server {
         for connection in self.connections.iter().filter(|connection| connection.node.is_some()) {
             let sent = serde_json::to_vec(&event).map(|text| seqpacket::send_now(&connection.socket, &text));
             if !matches!(sent, Ok(Ok(()))) {
-                tracing::warn!(%allocation, "the end of a cell was not told; the next list has it");
+                tracing::warn!(%allocation, "the end of a cell was not told; who misses it asks");
             }
         }
+    }
+}
+
+/// Removes what a build that was broken off has made.
+fn take_down(half: &Half, allocation: AllocationId) {
+    let done = half.places.lock(allocation).and_then(|_lock| {
+        // Somebody may have asked for it, built or ended, while the lock was taken.
+        let found = half.places.load(allocation)?;
+        let Some(mut record) = found.filter(|record| record.phase == Phase::Building) else { return Ok(()) };
+        let receipt = release::sweep(half, &mut record, None, "never finished", &|_| {});
+        if receipt.clean {
+            return half.places.forget(allocation);
+        }
+        tracing::error!(%allocation, leftovers = ?receipt.leftovers, "a broken-off build left something");
+        Ok(())
+    });
+    if let Err(fault) = done {
+        tracing::error!(%allocation, %fault, "a broken-off build is left as it is");
     }
 }
 

@@ -8,6 +8,7 @@ use super::fault::{Doing, Fault};
 use super::ids::IdRange;
 use super::net::NetRecord;
 use super::words::{CellInfo, CellState, ExitRecord, Level};
+use crate::clock::boot_id;
 use crate::gpu::DevicePath;
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::report::Receipt;
@@ -78,9 +79,19 @@ impl Record {
         self.run_dir.join("cell.sock")
     }
 
+    /// It has ended and left nothing.
+    pub(super) fn is_clean(&self) -> bool {
+        self.phase == Phase::Ended && self.receipt.as_ref().is_some_and(|receipt| receipt.clean)
+    }
+
+    /// It was made in this boot. What an earlier one names by a number is gone, and may have been given to others.
+    pub(super) fn is_of_this_boot(&self) -> bool {
+        !self.boot_id.is_empty() && self.boot_id == boot_id()
+    }
+
     /// PID 1 lives: same boot, same pid, same start time.
     pub(super) fn alive(&self) -> bool {
-        self.pid > 0 && boot_id().is_ok_and(|id| id == self.boot_id) && start_time(self.pid) == Some(self.start_time)
+        self.pid > 0 && self.is_of_this_boot() && start_time(self.pid) == Some(self.start_time)
     }
 
     /// Bytes that home and /tmp take on the node's disk, where they are one file.
@@ -233,6 +244,20 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Fault> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).doing(format!("make {}", dir.display()))
 }
 
+/// Tries to make a directory whose parents others take away.
+const MAKE_TRIES: usize = 16;
+
+/// Makes a directory below those that all cells of a node share: the end of the last one may take them away just now.
+pub(super) fn make_below(dir: &Path) -> io::Result<()> {
+    for _ in 1..MAKE_TRIES {
+        match fs::create_dir_all(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    fs::create_dir_all(dir)
+}
+
 /// Replaces a file at once: new file, fsync, rename, fsync of the directory.
 pub(super) fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     let new = path.with_extension("new");
@@ -243,13 +268,8 @@ pub(super) fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
-/// Id of the running boot.
-pub(super) fn boot_id() -> io::Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned())
-}
-
 /// Start time of a process in clock ticks since boot; `None` if there is none, or only its zombie.
-pub(super) fn start_time(pid: i32) -> Option<u64> {
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     parse_start_time(&stat)
 }

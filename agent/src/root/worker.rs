@@ -11,6 +11,10 @@ use crate::cell::record::{ExitRecord, read_main_log};
 use base64::Engine;
 use muster_protocol::ids::{AllocationId, NodeId};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// An answer may wait so long to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The cell that a request needs a process for; none: it is answered at once.
 pub(super) fn slow(request: &Request) -> Option<AllocationId> {
@@ -26,8 +30,9 @@ pub(super) fn work(half: &Half, node: NodeId, request: Request, connection: &Own
     let step_of = |allocation| {
         move |step: &str| {
             tracing::debug!(%allocation, step, "step");
-            // A step that nobody reads is no reason to stop.
-            let _ = say(connection, &Answer::Event(Event::Step { allocation, step: step.into() }));
+            // A step that nobody reads is no reason to stop, nor to wait.
+            let event = Answer::Event(Event::Step { allocation, step: step.into() });
+            let _ = serde_json::to_vec(&event).map(|text| seqpacket::send_now(connection, &text));
         }
     };
     let done = match request {
@@ -108,13 +113,23 @@ fn output(half: &Half, allocation: AllocationId, offset: u64) -> Result<Reply, F
     Ok(Reply::Output { offset: first, base64: base64::engine::general_purpose::STANDARD.encode(piece), end })
 }
 
-/// Sends a message, waiting for room.
-pub(super) fn say(connection: &OwnedFd, answer: &Answer) -> std::io::Result<()> {
-    let text = serde_json::to_vec(answer)?;
-    if text.len() <= seqpacket::MAX_MESSAGE {
-        return seqpacket::send_wait(connection, &text);
+/// Answers, waiting for room. Who does not read for so long is cut off: no cell's lock waits for it, and when it comes
+/// again the list says what became of its requests.
+pub(super) fn say(connection: &OwnedFd, id: u64, reply: Reply) {
+    let said =
+        text_of(&Answer::Reply { id, reply }).and_then(|text| seqpacket::send_within(connection, &text, PATIENCE));
+    if let Err(error) = said {
+        tracing::warn!(%error, "an answer was not taken; the connection is cut");
+        seqpacket::shut_down(connection);
     }
-    let Answer::Reply { id, .. } = answer else { return Ok(()) };
+}
+
+fn text_of(answer: &Answer) -> std::io::Result<Vec<u8>> {
+    let text = serde_json::to_vec(answer)?;
+    let Answer::Reply { id, .. } = answer else { return Ok(text) };
+    if text.len() <= seqpacket::MAX_MESSAGE {
+        return Ok(text);
+    }
     let reply = Reply::Refused { code: "too_large".into(), detail: "the answer does not fit a message".into() };
-    seqpacket::send_wait(connection, &serde_json::to_vec(&Answer::Reply { id: *id, reply })?)
+    Ok(serde_json::to_vec(&Answer::Reply { id: *id, reply })?)
 }

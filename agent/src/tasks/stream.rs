@@ -42,7 +42,7 @@ fn refuse(tasks: &Tasks, offer: &TaskOffer) -> Option<KeptResult> {
     if offer.not_after_ms > 0 && tasks.bench.tools.clock.trusted_ms() > offer.not_after_ms {
         return Some(result("expired", "the offer came after its time; nothing was done"));
     }
-    (tasks.running() >= RUNNING_MAX).then(|| result("failed", "too many tasks run already"))
+    None
 }
 
 async fn converse(
@@ -55,6 +55,13 @@ async fn converse(
     // What was taken is never refused: it runs or has its result, however late it is asked for again.
     let known = tasks.bench.tools.journal.knows_task(id.clone()).await.map_err(std::io::Error::other)?;
     let refusal = if known { None } else { refuse(tasks, &offer) };
+    if !known && refusal.is_none() && tasks.running() >= RUNNING_MAX {
+        // Without an answer: the coordinator offers it again until its time is over.
+        tracing::info!(id, "too many tasks run already; this one is left to be offered again");
+        // A stream that is already gone needs no end.
+        let _ = send.finish();
+        return Ok(());
+    }
     let ended = match refusal {
         Some(refusal) => refusal,
         None => {

@@ -193,6 +193,14 @@ impl Agent {
         self.child = Some(child);
     }
 
+    /// Sends a signal to the half that has the rights, its child.
+    pub(crate) fn signal_root_half(&self, signal: nix::sys::signal::Signal) {
+        let pid = self.child.as_ref().unwrap().id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let half = children.split_whitespace().next().unwrap().parse().unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(half), signal).unwrap();
+    }
+
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();

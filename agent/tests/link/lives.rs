@@ -207,3 +207,37 @@ async fn a_node_that_was_away_comes_back_by_proof_of_its_key() {
     let link = double.link().await;
     assert_eq!(link.hello.join_sequence, 1);
 }
+
+/// Tasks that an agent runs at a time.
+const AT_A_TIME: u8 = 32;
+
+#[tokio::test]
+async fn a_task_too_many_is_left_to_be_offered_again() {
+    let double = Double::start();
+    let agent = double.agent(now_ms(), 3600);
+    let link = double.link().await;
+    let offer = async |n: u8| {
+        let (mut send, receive) = link.connection.open_bi().await.unwrap();
+        let id = NodeTaskId::new(now_ms().unsigned_abs(), [n; 10]).to_string();
+        let offer = TaskOffer { id, kind: "probe".into(), deadline_ms: 60_000, attempt: 1, ..TaskOffer::default() };
+        send.write_chunk(encode(Kind::TaskOffer, &offer)).await.unwrap();
+        let mut frames = FrameReader::new(receive);
+        let first = soon("an answer", frames.next()).await.unwrap();
+        (send, frames, first.map(|frame| frame.kind))
+    };
+    // Each probe asks the root half for its cells.
+    agent.signal_root_half(nix::sys::signal::Signal::SIGSTOP);
+    let mut running = Vec::new();
+    for n in 0..AT_A_TIME {
+        let (send, frames, first) = offer(n).await;
+        assert_eq!(first, Some(Kind::TaskAccepted));
+        running.push((send, frames));
+    }
+    let (.., first) = offer(AT_A_TIME).await;
+    assert_eq!(first, None, "no result: nothing is known of it yet");
+    agent.signal_root_half(nix::sys::signal::Signal::SIGCONT);
+    for (_send, mut frames) in running {
+        while soon("a result", frames.next()).await.unwrap().unwrap().kind != Kind::TaskResult {}
+    }
+    assert_eq!(offer(AT_A_TIME).await.2, Some(Kind::TaskAccepted));
+}

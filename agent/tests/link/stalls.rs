@@ -80,3 +80,20 @@ async fn two_hundred_stalled_viewers_starve_neither_control_nor_another_session(
     assert!(began.elapsed() < SWIFT, "a session took {:?}", began.elapsed());
     assert_eq!(held.len(), CELLS * SESSIONS);
 }
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_no_heartbeat() {
+    let double = Double::start();
+    let mut agent = double.agent(now_ms(), 3600);
+    drop(double.link().await);
+    agent.kill();
+    // Whoever opens it to write waits for a reader that never comes.
+    let status = agent.dir.path().join(".status.new");
+    let _ = std::fs::remove_file(&status);
+    nix::unistd::mkfifo(&status, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    agent.start();
+    let mut link = double.link().await;
+    for _ in 0..3 {
+        link.expect(Kind::Heartbeat).await;
+    }
+}

@@ -253,3 +253,95 @@ fn an_end_that_is_broken_off_is_finished_by_the_next() {
         assert_eq!(node.traces(), Vec::<String>::new(), "round {round}");
     }
 }
+
+/// A cell that died in an earlier boot, as its record on the disk tells of it now.
+fn as_of_an_earlier_boot(node: &Node, cell: &CellInfo, change: impl Fn(&mut serde_json::Value)) {
+    let path = record_path(node, cell);
+    let mut record = record(node, cell);
+    record["boot_id"] = "an earlier boot".into();
+    change(&mut record);
+    fs::write(path, record.to_string()).unwrap();
+}
+
+fn record_path(node: &Node, cell: &CellInfo) -> std::path::PathBuf {
+    node.state_dir().join("root/cells").join(cell.allocation.to_string()).join("cell.json")
+}
+
+fn record(node: &Node, cell: &CellInfo) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(record_path(node, cell)).unwrap()).unwrap()
+}
+
+#[test]
+fn the_end_of_a_cell_of_an_earlier_boot_touches_no_other() {
+    let mut node = Node::start();
+    let (dead, alive) = (node.create(wanted()), node.create(wanted()));
+    let mut session = Session::open(&alive, "echo up; exec sleep 1003");
+    session.expect("up");
+    kill_9(dead.pid);
+    node.kill_half();
+    let theirs = record(&node, &alive);
+    as_of_an_earlier_boot(&node, &dead, |record| {
+        record["ids"] = theirs["ids"].clone();
+        record["net"] = theirs["net"].clone();
+    });
+    node.start_half();
+    let receipt = node.end(dead.allocation, 0);
+    assert!(receipt.clean, "{receipt:?}");
+    assert_eq!(run(&alive, "pgrep -cx sleep; ip -o link show eth0 | grep -c UP").out, "1\n1\n");
+}
+
+#[test]
+fn ids_of_a_cell_that_died_with_the_machine_are_not_given_to_another() {
+    let mut node = Node::start();
+    let dead = node.create(wanted());
+    let index = record(&node, &dead)["ids"]["index"].as_u64().unwrap();
+    let claim = std::path::Path::new("/run/muster/ids").join(index.to_string());
+    kill_9(dead.pid);
+    node.kill_half();
+    // A reboot: the claims are gone, the records are not.
+    fs::remove_file(&claim).unwrap();
+    as_of_an_earlier_boot(&node, &dead, |_| {});
+    node.start_half();
+    assert!(fs::read_to_string(&claim).unwrap().contains(&dead.allocation.to_string()));
+    assert!(node.end(dead.allocation, 0).clean);
+    assert!(!claim.exists());
+}
+
+#[test]
+fn a_broken_off_build_that_is_slow_to_go_holds_up_no_start() {
+    let mut node = Node::start();
+    let cell = node.create(wanted());
+    let holder = fs::File::open(format!("/proc/{}/root/home/muster", cell.pid)).unwrap();
+    kill_9(cell.pid);
+    node.kill_half();
+    let mut record = record(&node, &cell);
+    record["phase"] = "building".into();
+    fs::write(record_path(&node, &cell), record.to_string()).unwrap();
+    let began = std::time::Instant::now();
+    node.start_half();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(holder);
+    wait_for("it is taken down", || node.traces().is_empty() && node.list().is_empty());
+}
+
+#[test]
+fn a_run_half_that_does_not_read_holds_no_worker() {
+    use nix::sys::socket::{MsgFlags, send};
+    use std::os::fd::AsRawFd;
+    let mut node = Node::start();
+    node.kill_half();
+    let config = node.dir.path().join("agent.toml");
+    let (mut half, socket) = muster_agent::root::start_half(exe(), &node.state_dir(), Some(&config), (0, 0)).unwrap();
+    let say = |id: u64, request: &Request| {
+        let text = serde_json::json!({ "id": id, "request": request }).to_string();
+        send(socket.as_raw_fd(), text.as_bytes(), MsgFlags::empty()).unwrap()
+    };
+    let _ = say(1, &Request::Hello { version: "test".into(), node: node.id });
+    for id in 2..2000 {
+        let _ = say(id, &Request::CellList);
+    }
+    let end = Request::CellEnd { allocation: wanted().cell.allocation, reason: "released".into(), grace_ms: 0 };
+    let _ = say(2000, &end);
+    wait_for("it is cut off, and nothing waits for it", || half.try_wait().unwrap().is_some());
+    node.start_half();
+}

@@ -13,7 +13,13 @@ fn tool(line: &str) {
     assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
-/// A namespace with a few addresses of the world, among them the metadata service's.
+/// Where clouds tell their machines what nobody else shall know.
+const METADATA: [&str; 3] = ["169.254.169.254", "168.63.129.16", "100.100.100.200"];
+
+/// Azure's.
+const NAME_SERVER: &str = "168.63.129.16";
+
+/// A namespace with a few addresses of the world, among them those of metadata services.
 struct World {
     name: String,
     _alone: Flock<fs::File>,
@@ -33,21 +39,23 @@ impl World {
         tool(&format!("ip link set {name} up"));
         tool(&format!("ip -n {name} link set lo up"));
         tool(&format!("ip -n {name} address add 198.18.77.2/24 dev eth0"));
-        tool(&format!("ip -n {name} address add 169.254.169.254/32 dev eth0"));
         tool(&format!("ip -n {name} link set eth0 up"));
-        tool(&format!("ip route add 169.254.169.254/32 via 198.18.77.2 dev {name}"));
+        for address in METADATA {
+            tool(&format!("ip -n {name} address add {address}/32 dev eth0"));
+            tool(&format!("ip route add {address}/32 via 198.18.77.2 dev {name}"));
+        }
         fs::write(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"), "1").unwrap();
         world
     }
 
-    /// Accepts on a port of every address and says who called.
-    fn listen(&self) -> (std::net::SocketAddr, std::thread::JoinHandle<()>) {
+    /// Accepts on a port of every address, 0 for any, and says who called.
+    fn listen(&self, port: u16) -> (std::net::SocketAddr, std::thread::JoinHandle<()>) {
         let name = self.name.clone();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
             let space = fs::File::open(format!("/run/netns/{name}")).unwrap();
             nix::sched::setns(space, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-            let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+            let listener = TcpListener::bind(("0.0.0.0", port)).unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             loop {
                 let (mut caller, from) = listener.accept().unwrap();
@@ -79,7 +87,7 @@ fn the_world_is_reached_and_nothing_else() {
     let node = Node::start();
     let world = World::make(&node);
     let (one, two) = (node.create(wanted()), node.create(wanted()));
-    let (address, listening) = world.listen();
+    let (address, listening) = world.listen(0);
     let port = address.port();
     let ran = run(&one, &call("198.18.77.2", port));
     assert_eq!(ran.out, "you are 198.18.77.1\n", "{ran:?}");
@@ -87,7 +95,14 @@ fn the_world_is_reached_and_nothing_else() {
         let ran = run(cell, &call(address, port));
         assert!(ran.code != 0 && !ran.out.contains("you are"), "{address}:{port} answered: {ran:?}");
     };
-    blocked(&one, "169.254.169.254", port);
+    METADATA.iter().for_each(|address| blocked(&one, address, port));
+    // One of them is a name server as well.
+    let (_, names) = world.listen(53);
+    METADATA.iter().filter(|address| **address != NAME_SERVER).for_each(|address| blocked(&one, address, 53));
+    let ran = run(&one, &call(NAME_SERVER, 53));
+    assert_eq!(ran.out, "you are 198.18.77.1\n", "{ran:?}");
+    std::net::TcpStream::connect(("198.18.77.2", 53)).unwrap().write_all(b"x").unwrap();
+    names.join().unwrap();
     // The node: by the wire, by its other addresses, by its loopback.
     let door = TcpListener::bind("0.0.0.0:0").unwrap();
     let own = door.local_addr().unwrap().port();

@@ -1,10 +1,12 @@
 //! The same half as an ordinary user, and without any wall.
 
-use crate::kit::{Node, Session, run, wanted};
+use crate::kit::{Node, Session, exe, run, wait_for, wanted};
 use crate::ssh::{key, ssh};
 use muster_agent::root::Level;
-use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The account `daemon`, which every Debian has.
 const STRANGER: u32 = 1;
@@ -46,7 +48,7 @@ fn the_run_half_is_let_in_and_nobody_else() {
     let cell = node.create(wanted());
     assert_eq!(node.run(&cell, "id -u").out, "1000\n");
     assert!(node.session_as(STRANGER + 1, &cell, "true").is_none());
-    let state = std::fs::metadata(node.state_dir()).unwrap();
+    let state = fs::metadata(node.state_dir()).unwrap();
     assert_eq!((state.uid(), state.gid(), state.mode() & 0o7777), (0, STRANGER, 0o1771));
     // It may keep files beside the root half's, and not put its own in their place.
     let dir = node.state_dir();
@@ -59,6 +61,46 @@ fn the_run_half_is_let_in_and_nobody_else() {
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "kept\n");
     assert!(dir.join("root/cells").exists() && !dir.join("x").exists());
     assert!(node.end(cell.allocation, 0).clean);
+}
+
+/// Why a root half without `--config` does not start on a state directory; none if it does.
+fn refusal(state: &Path, socket: &Path) -> Option<String> {
+    let _ = fs::remove_file(socket);
+    let mut half = Command::new(exe())
+        .args(["root".as_ref(), "--state-dir".as_ref(), state.as_os_str(), "--listen".as_ref(), socket.as_os_str()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("it listens or ends", || socket.exists() || half.try_wait().unwrap().is_some());
+    let listens = socket.exists();
+    let _ = half.kill();
+    let output = half.wait_with_output().unwrap();
+    (!listens).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn the_run_half_cannot_tell_roots_half_how_cells_are_walled() {
+    let node = Node::start_for(STRANGER);
+    let (state, socket) = (node.state_dir(), node.dir.path().join("other.sock"));
+    let file = state.join("agent.toml");
+    let write = format!("umask 022; echo 'isolation = \"none\"' > {}", file.display());
+    let stranger = ["--reuid", "1", "--regid", "1", "--clear-groups", "sh", "-c", &write];
+    assert!(Command::new("setpriv").args(stranger).status().unwrap().success());
+    let refused = refusal(&state, &socket).expect("a file of the run half is not obeyed");
+    assert!(refused.contains("agent.toml") && refused.contains("chown root"), "{refused}");
+    fs::remove_file(&file).unwrap();
+
+    let elsewhere = node.dir.path().join("elsewhere.toml");
+    fs::write(&elsewhere, "isolation = \"none\"\n").unwrap();
+    symlink(&elsewhere, &file).unwrap();
+    assert!(refusal(&state, &socket).expect("a link may be turned elsewhere").contains("symbolic link"));
+    fs::remove_file(&file).unwrap();
+
+    fs::copy(&elsewhere, &file).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    assert!(refusal(&state, &socket).expect("others may write it").contains("chmod"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(refusal(&state, &socket), None);
 }
 
 /// As root, `userns` gives the walls without the limits, and never the node's root to a payload.

@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::{
     fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
     time::{Duration, Instant},
 };
 
@@ -116,7 +118,14 @@ fn configure(args: &DemoArgs, layout: &Layout, node: &DemoNode) -> Result<()> {
         // What it prints are the settings of an agent that uses these GPUs.
         config += &run_with_input(init, b"").context("simgpu-init")?;
     }
-    Ok(fs::write(state.join("agent.toml"), config)?)
+    // A new file each time: an agent that is root obeys none that is or was anybody else's.
+    let file = state.join("agent.toml");
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let mut file = fs::File::options().write(true).create_new(true).mode(0o644).open(file)?;
+    Ok(file.write_all(config.as_bytes())?)
 }
 
 /// Level of isolation that the nodes report, the weakest if they differ; the wanted one without nodes.

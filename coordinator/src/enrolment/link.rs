@@ -10,7 +10,7 @@ use crate::cx::Cx;
 use crate::nodes::facts::{Facts, node_name};
 use crate::nodes::model::{Facets, Health, Lifecycle, Presence, Scheduling};
 use crate::nodes::{self, NodeRow};
-use muster_pki::{Csr, IssuedNode};
+use muster_pki::{Csr, IssuedNode, ca::BACKDATE_MS};
 use muster_protocol::control::{RenewReply, RenewRequest};
 use muster_protocol::enrol::{EnrolPoll, EnrolReply, EnrolRequest};
 use muster_protocol::ids::{BootstrapTokenId, CertificateId, NodeId};
@@ -257,7 +257,7 @@ async fn stand(app: &App, node: NodeRow, csr: &Csr) -> Result<Standing, Problem>
 /// On what a certificate is issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ground {
-    /// Proof of the key: free until the first link, from the budget after it.
+    /// Proof of the key: free until the first link, from the budget after it, unless the last one is not valid yet.
     Proof,
     /// A live link.
     Link,
@@ -284,6 +284,8 @@ async fn issue(app: &App, node: NodeId, csr: &Csr, ground: Ground) -> Result<Res
                 Ground::Link => "renewal",
                 Ground::Proof if row.facets.lifecycle == Lifecycle::Enrolling => "first",
                 Ground::Proof if !store::has_certificate_in(tx, node)? => "first",
+                // Not the node's doing: a clock that was ahead has issued what it holds.
+                Ground::Proof if store::take_early_in(tx, node, cx.now_ms + BACKDATE_MS)? => "recovery",
                 Ground::Proof if nodes::store::take_recovery_in(tx, node)? => "recovery",
                 Ground::Proof => return Ok(Err(Refusal::RecoveryExhausted)),
             };

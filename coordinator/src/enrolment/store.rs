@@ -98,7 +98,7 @@ pub(super) struct CertificateRow {
     pub expires_ms: i64,
     /// When it was revoked.
     pub revoked_ms: Option<i64>,
-    /// `first`, `renewal` or `recovery`.
+    /// `first`, `renewal`, `recovery`, or `early`: it was replaced before its time had come.
     pub reason: String,
 }
 
@@ -137,6 +137,16 @@ pub(super) fn has_certificate_in(tx: &mut Tx, node: NodeId) -> Result<bool, Prob
     let found =
         tx.opt("SELECT 1 FROM certificates WHERE node_id = $1 LIMIT 1", &values![node], |row| row.get::<i64>(0))?;
     Ok(found.is_some())
+}
+
+/// Marks a node's certificates of a time to come as `early`, so that each of them is replaced free of charge once.
+/// False if there was none.
+pub(super) fn take_early_in(tx: &mut Tx, node: NodeId, after_ms: i64) -> Result<bool, Problem> {
+    let rows = tx.exec(
+        "UPDATE certificates SET reason = 'early' WHERE node_id = $1 AND issued_ms > $2 AND reason <> 'early'",
+        &values![node, after_ms],
+    )?;
+    Ok(rows > 0)
 }
 
 /// Revokes every certificate of a node.

@@ -24,7 +24,7 @@ pub struct Greeting {
     pub join_sequence: i64,
     /// Version of the agent.
     pub agent_version: String,
-    /// SHA-256 of machine id and board serial, hex; empty if unknown.
+    /// SHA-256 of what the agent knows the machine by, hex; empty if unknown.
     pub machine_sha256: String,
 }
 

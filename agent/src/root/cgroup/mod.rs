@@ -8,6 +8,7 @@ mod v2;
 
 use super::devices::Rule;
 use super::fault::{Doing, Fault};
+use super::state::make_below;
 use super::words::CellUsage;
 use muster_protocol::desired::Size;
 use serde::{Deserialize, Serialize};
@@ -227,7 +228,7 @@ fn allowed(cell: &Path, made: io::Result<()>) -> Result<bool, Fault> {
 
 fn make_groups(cell: &Path) -> io::Result<()> {
     for group in ["init", "work"] {
-        fs::create_dir_all(cell.join(group))?;
+        make_below(&cell.join(group))?;
     }
     Ok(())
 }
@@ -273,6 +274,32 @@ mod tests {
 40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 ";
+
+    #[test]
+    fn groups_are_made_while_the_last_cell_of_the_node_goes() {
+        let point = tempfile::tempdir().unwrap();
+        let hierarchies = Hierarchies { v2: Some(point.path().to_owned()), v1: Vec::new() };
+        let plan = |cell: &str| hierarchies.plan("muster", "node", cell);
+        let (goes, comes) = (plan("al_1"), plan("al_2"));
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    goes.remove_empty_parents();
+                }
+            });
+            let made: Vec<_> = (0..2000)
+                .map(|_| {
+                    let cell = comes.v2.as_ref().unwrap();
+                    let made = make_groups(cell);
+                    remove_tree(cell).unwrap();
+                    made
+                })
+                .collect();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(made.iter().all(Result::is_ok), "{:?}", made.iter().find(|made| made.is_err()));
+        });
+    }
 
     #[test]
     fn both_versions_are_found() {
