@@ -120,8 +120,12 @@ fn one(
         Stage::Busy => return,
         Stage::Dead => return plan.actions.push(end(allocation, known.lease_epoch, "failed")),
         Stage::Over => {
-            // A newer lease of the same allocation begins anew.
-            if cell.is_some_and(|cell| cell.lease_epoch > known.lease_epoch) {
+            let newer = stone.filter(|stone| stone.lease_epoch > known.lease_epoch);
+            if let Some(stone) = newer.filter(|stone| cell.is_none_or(|cell| cell.lease_epoch <= stone.lease_epoch)) {
+                // A lease that ended before its cell was begun here: only a receipt under its own epoch ends it.
+                plan.actions.push(end(allocation, stone.lease_epoch, &stone.reason));
+            } else if cell.is_some_and(|cell| cell.lease_epoch > known.lease_epoch) {
+                // A newer lease of the same allocation begins anew.
                 plan.actions.push(Action::Forget(allocation));
             }
             return;

@@ -68,6 +68,19 @@ fn tombstones_end_their_lease_and_older_ones_only() {
 }
 
 #[test]
+fn a_tombstone_is_answered_under_its_own_lease() {
+    let ended = |action: Action| matches!(action, Action::End { lease_epoch: 2, .. });
+    let over = || BTreeMap::from([(id(1), seen(1, Stage::Over))]);
+    let released = Document { cells: vec![], tombstones: vec![stone(1, 2)] };
+    let actions = plan(Some(&released), &over(), 0).actions;
+    assert!(actions.len() == 1 && actions.into_iter().all(ended), "the newer lease ended before it was begun");
+    let both = Document { cells: vec![cell(1, 2, None)], tombstones: vec![stone(1, 2)] };
+    assert!(plan(Some(&both), &over(), 0).actions.into_iter().all(ended));
+    let older = Document { cells: vec![cell(1, 3, None)], tombstones: vec![stone(1, 2)] };
+    assert!(matches!(plan(Some(&older), &over(), 0).actions[..], [Action::Forget(_)]));
+}
+
+#[test]
 fn a_cell_ends_at_its_own_time_even_unclaimed() {
     let document = Document { cells: vec![cell(1, 1, Some(100))], tombstones: vec![] };
     let known = BTreeMap::from([(id(1), seen(1, Stage::Up))]);
@@ -132,6 +145,7 @@ proptest! {
         for (n, epoch) in &stones {
             if let Some(s) = now.get(&id(*n)) && s.lease_epoch <= *epoch && !busy.contains(&id(*n)) {
                 prop_assert_eq!(s.stage, Stage::Over);
+                prop_assert_eq!(s.lease_epoch, *epoch, "the coordinator waits for a receipt of this lease");
             }
         }
     }

@@ -352,6 +352,7 @@ impl Driver {
     async fn end(&mut self, allocation: AllocationId, lease_epoch: u64, reason: String) {
         let entry =
             self.entries.entry(allocation).or_insert_with(|| Entry::new(allocation, lease_epoch, Phase::Ending));
+        entry.report.lease_epoch = lease_epoch;
         entry.busy = true;
         let copy = entry.clone();
         usage::ends(&self.tools, allocation, copy.socket.is_some()).await;
