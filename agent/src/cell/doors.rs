@@ -103,6 +103,7 @@ impl Cell {
         if self.open_count() >= CELL_SESSIONS_MAX {
             return Err(("session_limit", format!("{CELL_SESSIONS_MAX} sessions are open in this cell")));
         }
+        ssh::make_empty_dir();
         let command = ssh::command(&self.config, entry);
         let Some(mut conn) = self.conns.remove(&id) else { return Ok(()) };
         conn.send(&self.poll, Kind::TunnelReady, &TunnelReady {});

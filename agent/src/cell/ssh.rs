@@ -5,6 +5,7 @@
 
 use super::config::{CellConfig, SshEntry};
 use std::fmt::Write as _;
+use std::os::unix::fs::DirBuilderExt;
 
 /// Longest environment that is passed on, in bytes; sshd reads it from its command line.
 const SET_ENV_MAX: usize = 64 << 10;
@@ -36,6 +37,17 @@ const SETTINGS: &[&str] = &[
     "ClientAliveCountMax=4",
     "LogLevel=QUIET",
 ];
+
+/// Where sshd locks up its half that faces the network. It does not start as root without.
+const EMPTY_DIR: &str = "/run/sshd";
+
+/// Makes what the start of a machine's own sshd makes, for a cell without walls on a machine where none was started.
+pub(super) fn make_empty_dir() {
+    if nix::unistd::geteuid().is_root() {
+        // Mostly it is there; if it cannot be made, sshd ends and its client is told.
+        let _ = std::fs::DirBuilder::new().mode(0o755).create(EMPTY_DIR);
+    }
+}
 
 /// The command line.
 pub(super) fn command(config: &CellConfig, entry: &SshEntry) -> Vec<String> {

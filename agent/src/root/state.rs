@@ -244,8 +244,8 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Fault> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).doing(format!("make {}", dir.display()))
 }
 
-/// Tries to make a directory whose parents others take away.
-const MAKE_TRIES: usize = 16;
+/// Tries to make a directory whose parents others take away. Each costs microseconds, and an end takes them away once.
+const MAKE_TRIES: usize = 1_000;
 
 /// Makes a directory below those that all cells of a node share: the end of the last one may take them away just now.
 pub(super) fn make_below(dir: &Path) -> io::Result<()> {
