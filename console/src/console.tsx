@@ -20,6 +20,7 @@ const Catalog = later(async () => (await import("./rooms/catalog/Catalog")).Cata
 const Keys = later(async () => (await import("./rooms/keys/Keys")).Keys);
 const ApiKeys = later(async () => (await import("./rooms/apikeys/ApiKeys")).ApiKeys);
 const Projects = later(async () => (await import("./rooms/projects/Projects")).Projects);
+const ProjectPage = later(async () => (await import("./rooms/projects/Detail")).ProjectPage);
 const Docs = later(async () => (await import("./rooms/developer/Docs")).Docs);
 const Api = later(async () => (await import("./rooms/developer/Api")).Api);
 
@@ -54,7 +55,7 @@ const home = createRoute({ ...parent, path: "/", component: Home });
 const workloads = createRoute({
   ...parent,
   path: "/workloads",
-  validateSearch: textSearch("view", "q", "project", "sort", "status"),
+  validateSearch: textSearch("view", "q", "project", "label", "sort", "status"),
   component: function At() {
     const navigate = workloads.useNavigate();
     return <Workloads filters={workloads.useSearch()} onFilters={(search: Filters) => void navigate({ search, replace: true } as never)} />;
@@ -163,6 +164,14 @@ const run = createRoute({
   path: "/admin/operations/$id",
   component: function At() {
     const go = useGo();
+const project = createRoute({
+  ...parent,
+  path: "/access/projects/$id",
+  component: function At() {
+    const { id } = project.useParams();
+    return <ProjectPage key={id} id={id} />;
+  },
+});
     const { id } = run.useParams();
     return (
       <Run
@@ -203,6 +212,7 @@ start(
   root.addChildren([
     login,
     popout,
+      project,
     inside.addChildren([
       home,
       workloads,

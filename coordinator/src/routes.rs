@@ -38,6 +38,8 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(allocations::http::console_routes());
     let all = all.merge(allocations::drafts::http::console_routes());
     let all = all.merge(terminals::http::console_routes());
+    let all = all.merge(allocations::labels::http::console_routes());
+    let all = all.merge(allocations::projects::http::console_routes());
     let all = all.merge(views::http::console_routes());
     all.merge(views::stream::http::routes())
 }

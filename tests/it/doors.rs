@@ -52,6 +52,7 @@ fn nowhere(path: &str) -> String {
             part if part.contains("slot") || part == "{sid}" => "sl",
             part if part.contains("operation") || part.contains("task") || part == "{run}" => "op",
             part if part.contains("sku") => "ku",
+            part if part.contains("project") => "pj",
             part if part.contains("key") => "sk",
             part if part.contains("token") => "bt",
             part if part.contains("session") && path.contains("/account/") => "lo",

@@ -43,7 +43,8 @@ async fn a_project_is_made_once_and_takes_launches() {
     user.post("/api/v1/projects", json!({"name": ""})).await.refused(422, "validation_failed");
     assert_eq!(stranger.post("/api/v1/projects", json!({"name": "research"})).await.status, 201, "another tenant's");
     world.crash().await;
-    let _ = muster_tests::flow::online(&world.operator().await, &world.node(0)).await;
+    let operator = world.operator().await;
+    let _ = muster_tests::flow::online(&operator, &world.node(0)).await;
     let project = made.body["id"].as_str().expect("an id");
     assert_eq!(made.body["is_default"], false);
     let body = json!({"sku": "h100", "name": "inside", "project_id": project});
@@ -51,4 +52,26 @@ async fn a_project_is_made_once_and_takes_launches() {
     assert_eq!(launched["project_id"], project);
     let found = user.get(&format!("/api/v1/workloads?project_id={project}")).await.ok();
     assert_eq!((&found["items"][0]["id"], &found["counts"]["all"]), (&launched["id"], &json!(1)));
+
+    // While it stands there the project stays; when it is over it stays in the history of a project that is gone.
+    let one = format!("/api/v1/projects/{project}");
+    let refused = user.delete(&one).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (409, "project_not_empty"), "{}", refused.text);
+    assert_eq!(
+        (&refused.body["errors"][0]["field"], &refused.body["errors"][0]["code"]),
+        (&launched["id"], &json!("allocation"))
+    );
+    let impact = user.get(&format!("{one}/deletion-impact")).await.ok();
+    assert_eq!(
+        (&impact["deletable"], &impact["allocations"], &impact["history"]),
+        (&json!(false), &json!(1), &json!(0))
+    );
+    stranger.delete(&one).await.refused(404, "not_found");
+    let id = launched["id"].as_str().expect("an id");
+    let _ = muster_tests::flow::release(&user, &operator, id).await;
+    assert_eq!(user.delete(&one).await.status, 204);
+    let found = user.get(&format!("/api/v1/workloads?view=all&project_id={project}")).await.ok();
+    assert_eq!(found["items"][0]["id"], launched["id"]);
+    let again = json!({"sku": "h100", "project_id": project});
+    user.post("/api/v1/allocations", again).await.refused(404, "not_found");
 }

@@ -28,6 +28,7 @@ pub mod link;
 mod model;
 mod progress;
 mod proof;
+pub mod projects;
 mod release;
 mod request;
 mod store;

@@ -92,6 +92,11 @@ verbs! {
     ProjectsCreate             = "projects.create":             TENANTS,   NONE;
     SshKeysList                = "ssh_keys.list":               SIGNED_IN, NONE;
     SshKeysCreate              = "ssh_keys.create":             SIGNED_IN, NONE;
+    ProjectsShow               = "projects.show":               VIEWERS,   NONE;
+    ProjectsUpdate             = "projects.update":             TENANTS,   NONE;
+    ProjectsSetDefault         = "projects.set_default":        TENANTS,   NONE;
+    ProjectsImpact             = "projects.impact":             VIEWERS,   NONE;
+    ProjectsDelete             = "projects.delete":             TENANTS,   NONE;
     SshKeysDelete              = "ssh_keys.delete":             SIGNED_IN, NONE;
     UsersList                  = "users.list":                  NONE,      STAFF;
     UsersCreate                = "users.create":                NONE,      ADMIN;

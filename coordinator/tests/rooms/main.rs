@@ -13,6 +13,7 @@ mod operations;
 mod operators;
 mod people;
 mod roles;
+mod projects;
 mod slots;
 mod stream;
 mod tasks;

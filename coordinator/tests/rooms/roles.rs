@@ -27,6 +27,7 @@ const UNKEYED: &[(&str, &str)] = &[
     ("/admin/skus", "the name is taken the second time"),
     ("/admin/users", "the name is taken the second time"),
     ("/projects", "the name is taken the second time"),
+    ("/set-default", "the mark moves once"),
     ("/api-keys", "each is a key of its own, shown once and listed"),
     ("/launch/drafts/{id}", "the same draft is written over"),
     ("/tasks/{task_id}/cancel", "a state is entered once"),
