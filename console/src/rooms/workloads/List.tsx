@@ -5,6 +5,7 @@ import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
 import type { Allocation, WorkloadPage } from "../../api/types";
 import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State, say, type Column } from "../../ui/kit";
+import { ManyLost } from "./ManyLost";
 import { NextStep } from "./NextStep";
 import { ROUTE, VIEWS, viewOf, type Filters } from "./views";
 
@@ -43,6 +44,7 @@ export function Workloads({ filters, onFilters }: { filters: Filters; onFilters:
         </GoButton>
       }
     >
+      <ManyLost at={counts.data?.many_lost_at} />
       <Views at={view} counts={counts.data?.counts} onChoose={(next) => change({ view: next === "active" ? undefined : next })} />
       <div className="filters">
         <Search label="Name or id" value={filters.q ?? ""} onChange={(q) => change({ q: q || undefined })} />
