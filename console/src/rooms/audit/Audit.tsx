@@ -42,6 +42,7 @@ export function Audit({ filters, onFilters }: { filters: Filters; onFilters: (fi
   const filtered = Object.keys(narrow).length > 0;
   return (
     <Page title="Audit log" aside={<Freshness at={list.dataUpdatedAt} pause={pause} />}>
+        <Search label="Any text" value={filters.q ?? ""} onChange={set("q")} />
       <Evidence narrow={narrow} />
       <div className="filters">
         <Search label="Who: id or name" value={filters.actor ?? ""} onChange={set("actor")} />
