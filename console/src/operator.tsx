@@ -23,7 +23,7 @@ const OVERVIEW = "/platform/overview";
 function useWaiting(family?: "lifecycle" | "allocations") {
   const queue = useQuery(attentionQuery(undefined, 5000));
   if (!queue.data) return undefined;
-  const count = family ? queue.data.items.filter((one) => one.family === family).length : queue.data.total;
+  const count = family ? queue.data.items.filter((one) => one.family === family && !one.seen).length : queue.data.unseen;
   return { count, what: "need action" };
 }
 

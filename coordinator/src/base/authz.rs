@@ -190,6 +190,8 @@ verbs! {
     AttentionList              = "attention.list":              NONE,      STAFF;
     OverviewShow               = "overview.show":               NONE,      STAFF;
     SearchShow                 = "search.show":                 SIGNED_IN, SIGNED_IN;
+    AttentionAck               = "attention.ack":               NONE,      OPS;
+    AttentionUnack             = "attention.unack":             NONE,      OPS;
 }
 
 impl Verb {

@@ -32,6 +32,7 @@ const UNKEYED: &[(&str, &str)] = &[
     ("/launch/drafts/{id}", "the same draft is written over"),
     ("/tasks/{task_id}/cancel", "a state is entered once"),
     ("/tasks/{task_id}/requeue", "a state is entered once"),
+    ("/attention/{id}/ack", "the later one takes the place of the earlier one"),
     ("/approve", "a state is entered once"),
     ("/reject", "a state is entered once"),
     ("/clear", "a state is entered once"),
