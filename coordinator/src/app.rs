@@ -187,6 +187,7 @@ impl App {
         allocations::tick::start(self);
         terminals::tick::start(self);
         outbound::start(self);
+        telemetry::tick::start(self);
     }
 
     /// The OpenAPI document of a door, as JSON text.
