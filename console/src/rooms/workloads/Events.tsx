@@ -15,7 +15,13 @@ const COLUMNS: Column<ActivityLine>[] = [
       return line.operation_id ? <Go to={`/tasks/${line.operation_id}`}>{what}</Go> : what;
     },
   },
-  { head: "Detail", cell: (line) => <span className="break">{sayAction(line.action, line.detail)[1]}</span> },
+  {
+    head: "Detail",
+    cell: (line) => {
+      const [, detail] = sayAction(line.action, line.detail);
+      return detail && <span className="break">{detail}</span>;
+    },
+  },
   { head: "By", cell: (line) => (line.by.startsWith("nd_") ? "The node" : line.by || "Muster") },
 ];
 
