@@ -22,6 +22,7 @@ const ApiKeys = later(async () => (await import("./rooms/apikeys/ApiKeys")).ApiK
 const Projects = later(async () => (await import("./rooms/projects/Projects")).Projects);
 const ProjectPage = later(async () => (await import("./rooms/projects/Detail")).ProjectPage);
 const Docs = later(async () => (await import("./rooms/developer/Docs")).Docs);
+const Downloads = later(async () => (await import("./rooms/developer/Downloads")).Downloads);
 const Api = later(async () => (await import("./rooms/developer/Api")).Api);
 
 /** Tasks that run now: the number beside the word. */
@@ -172,6 +173,7 @@ const project = createRoute({
     return <ProjectPage key={id} id={id} />;
   },
 });
+const downloads = createRoute({ ...parent, path: "/developer/downloads", component: Downloads });
     const { id } = run.useParams();
     return (
       <Run
@@ -212,6 +214,7 @@ start(
   root.addChildren([
     login,
     popout,
+      downloads,
       project,
     inside.addChildren([
       home,
