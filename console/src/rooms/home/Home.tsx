@@ -130,7 +130,7 @@ function Running({ of }: { of: View }) {
                     Terminal
                   </GoButton>
                 ) : (
-                  <span className="hint">{one.step ?? "not up yet"}</span>
+                  <span className="hint">{one.state === "degraded" ? "not reachable now" : (one.step ?? "not up yet")}</span>
                 ),
             },
           ]}

@@ -130,11 +130,10 @@ function Recent({ every }: { every: number | false }) {
               rows={rows.slice(0, RECENT)}
               id={(one) => one.id}
               columns={[
-                { head: "What", cell: (one) => one.kind },
+                { head: "What", cell: (one) => <Go to={runPath(one.id)} className="clip" title={one.kind}>{sayKind(one)}</Go> },
                 { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
-                { head: "By", cell: (one) => one.initiator.name || one.initiator.kind },
+                { head: "By", cell: (one) => <By of={one.initiator} /> },
                 { head: "Asked for", cell: (one) => <Ago at={one.created_at} /> },
-                { head: "Run", cell: (one) => <RunLink of={one.id} /> },
               ]}
             />
           )
