@@ -95,17 +95,18 @@ function Drawn({ of, from, step }: { of: Picture; from: number; step: number }) 
   const times = (of.lines[0]?.points ?? []).map((_, index) => from + index * step);
   return (
     <Suspense fallback={<Loading />}>
-      <Chart title={`${of.kind.word}. ${summary(of)}`} times={times} lines={of.lines} {...(of.kind.most ? { most: of.kind.most } : {})} />
+      <Chart title={`${of.kind.word}. ${summary(of, step)}`} times={times} lines={of.lines} {...(of.kind.most ? { most: of.kind.most } : {})} />
     </Suspense>
   );
 }
 
 /** What the picture shows, in a sentence. */
-function summary(of: Picture): string {
+function summary(of: Picture, step: number): string {
   const now = of.lines.map((line) => line.points.at(-1) ?? line.points.at(-2) ?? null).filter((value) => value !== null);
   if (now.length === 0) return "Not reported now.";
   const [least, most] = [Math.min(...now), Math.max(...now)].map((value) => value.toFixed(value < 10 ? 1 : 0));
-  return least === most ? `Now ${most} ${of.kind.unit}.` : `Now ${least} to ${most} ${of.kind.unit}.`;
+  const when = step < 60 ? "Now" : "At the end";
+  return least === most ? `${when} ${most} ${of.kind.unit}.` : `${when} ${least} to ${most} ${of.kind.unit}.`;
 }
 
 function Numbers({ of }: { of: Picture }) {

@@ -6,6 +6,9 @@ import type { ActivityLine, Allocation } from "../../api/types";
 import { Empty, Go, PagedTable, When, type Column } from "../../ui/kit";
 import { sayAction } from "../tasks/words";
 
+/** What the coordinator does by itself is signed with the name of the part that did it. */
+const OWN = /^(operations|nodes|slots|allocations|terminals|links|restore)\.[a-z_]+$/;
+
 const COLUMNS: Column<ActivityLine>[] = [
   { head: "When", cell: (line) => <When at={line.at} /> },
   {
@@ -22,7 +25,7 @@ const COLUMNS: Column<ActivityLine>[] = [
       return detail && <span className="break">{detail}</span>;
     },
   },
-  { head: "By", cell: (line) => (line.by.startsWith("nd_") ? "The node" : line.by || "Muster") },
+  { head: "By", cell: (line) => (line.by.startsWith("nd_") ? "The node" : line.by === "" || OWN.test(line.by) ? "Muster" : line.by) },
 ];
 
 export function Events({ of }: { of: Allocation }) {
