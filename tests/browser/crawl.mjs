@@ -5,11 +5,13 @@ import { arrive } from "./kit.mjs";
 /** Pressing it ends the session that looks; a test of its own presses it. */
 const LEFT_OUT = new Set(["Sign out", "Menu"]);
 
-/** What a press can change: the address, what is shown, what is pressed, chosen or open. Runs in the page. */
+/** What a press can change: the address, what is shown, what is pressed, chosen or open, and the field that the browser
+ * asks for. Runs in the page. */
 function seen() {
   const body = document.body.cloneNode(true);
   body.querySelectorAll("time").forEach((one) => one.remove());
-  return location.href + body.innerText + body.querySelectorAll("[aria-pressed=true], [aria-selected=true], [role=dialog], [open]").length;
+  const asked = document.activeElement?.matches("input:invalid, textarea:invalid") ? document.activeElement.id : "";
+  return location.href + asked + body.innerText + body.querySelectorAll("[aria-pressed=true], [aria-selected=true], [role=dialog], [open]").length;
 }
 
 async function buttons(page, path, found) {
@@ -18,7 +20,9 @@ async function buttons(page, path, found) {
   for (let at = 0; at < count; at += 1) {
     const button = all.nth(at);
     const name = (await button.innerText()).trim() || (await button.getAttribute("aria-label"));
-    if (LEFT_OUT.has(name)) continue;
+    // What is chosen already stays chosen.
+    const chosen = await button.evaluate((it) => it.getAttribute("aria-pressed") === "true" && it.parentElement?.getAttribute("role") === "group");
+    if (LEFT_OUT.has(name) || chosen) continue;
     if (await button.isDisabled()) {
       const by = await button.getAttribute("aria-describedby");
       const why = by && (await page.evaluate((ids) => ids.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" "), by));

@@ -75,3 +75,29 @@ async fn a_project_is_made_once_and_takes_launches() {
     let again = json!({"sku": "h100", "project_id": project});
     user.post("/api/v1/allocations", again).await.refused(404, "not_found");
 }
+
+#[tokio::test]
+async fn the_command_line_makes_renames_and_deletes_and_changes_labels() {
+    let world = World::start().await;
+    let (ready, user) = (world.ready(), world.user().await);
+    let cli = muster_tests::Cli::login(&ready.console_url, &ready.user.username, &ready.user.password, false);
+    let id = cli.run(&["projects", "create", "research"]).ok().trim().to_owned();
+    assert!(id.starts_with("pj_"), "{id}");
+    assert_eq!(cli.run(&["projects", "rename", "research", "default"]).code, 5, "the name is taken");
+    assert_eq!(cli.run(&["projects", "rename", "research", "vision"]).ok().trim(), id);
+    let _ = cli.run(&["projects", "default", "vision"]).ok();
+    assert_eq!(user.get("/api/v1/me").await.ok()["default_project"]["name"], "vision");
+    let refused = cli.run(&["projects", "rm", "vision"]);
+    assert!(refused.code == 5 && refused.err.contains("default project"), "{}", refused.err);
+    let _ = cli.run(&["projects", "rm", "default"]).ok();
+    let list = cli.json(&["projects", "list"]);
+    assert_eq!((&list["items"][0]["id"], list["items"].as_array().map(Vec::len)), (&json!(id), Some(1)));
+
+    let launched = muster_tests::flow::launch(&user, json!({"sku": "h100", "name": "box", "labels": {"a": "1"}})).await;
+    let _ = cli.run(&["allocations", "label", "box", "team=vision", "a="]).ok();
+    let one = format!("/api/v1/allocations/{}", launched["id"].as_str().expect("an id"));
+    assert_eq!(user.get(&one).await.ok()["labels"], json!({"team": "vision"}));
+    assert_eq!(cli.json(&["allocations", "list", "--label", "team=vision"])["items"][0]["name"], "box");
+    assert_eq!(cli.json(&["allocations", "list", "--label", "a"])["items"], json!([]));
+    assert_eq!(cli.run(&["allocations", "label", "box", "nothing"]).code, 1);
+}
