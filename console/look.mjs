@@ -71,6 +71,7 @@ const console_pages = ({ id, task }) => [
   ["security", "/account/security"],
   ["sessions", "/account/sessions"],
   ["docs", "/developer/docs"],
+  ["downloads", "/developer/downloads"],
   ["api", "/developer/api"],
   ["no-such-page", "/no/such/page"],
 ];

@@ -71,6 +71,14 @@ impl Client {
         self.call(&Method::POST, path, Some(body)).await
     }
 
+    /// Changes something that is still at a version.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; 412 if it changed since it was read.
+    pub async fn patch(&mut self, path: &str, version: i64, body: &Value) -> Result<Value> {
+        self.once(&Method::PATCH, path, Some(body), &format!("\"{version}\"")).await
+    }
+
     /// Removes something.
     ///
     /// # Errors
@@ -178,12 +186,17 @@ impl Client {
 
     async fn call(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let key = if *method == Method::POST { random_hex() } else { String::new() };
+        self.once(method, path, body, &key).await
+    }
+
+    /// `key` makes a repeat harmless: a fresh one of a POST, the version of a PATCH.
+    async fn once(&mut self, method: &Method, path: &str, body: Option<&Value>, key: &str) -> Result<Value> {
         let bearer = self.bearer().await?;
-        let mut answer = self.attempt(method, path, body, &bearer, &key).await?;
+        let mut answer = self.attempt(method, path, body, &bearer, key).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.renew().await?;
             let bearer = self.login.access_token.clone();
-            answer = self.attempt(method, path, body, &bearer, &key).await?;
+            answer = self.attempt(method, path, body, &bearer, key).await?;
         }
         document(&answer)
     }
@@ -226,7 +239,8 @@ impl Client {
             .header(header::ACCEPT, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         if !key.is_empty() {
-            request = request.header("idempotency-key", key);
+            let name = if *method == Method::PATCH { header::IF_MATCH.as_str() } else { "idempotency-key" };
+            request = request.header(name, key);
         }
         let bytes = match body {
             Some(body) => {

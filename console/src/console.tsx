@@ -5,13 +5,13 @@ import { at } from "./api/at";
 import { oneQuery } from "./api/lists";
 import type { CatalogFilters } from "./rooms/catalog/Catalog";
 import { Home } from "./rooms/home/Home";
+import { Run, type Frame } from "./rooms/operations/Run";
+import { RUNS, runPath } from "./rooms/paths";
 import { Operations } from "./rooms/tasks/List";
-import { Run } from "./rooms/tasks/Run";
 import { Workloads } from "./rooms/workloads/List";
 import type { Filters } from "./rooms/workloads/views";
 import { Bare, accountRoutes, later, moved, textSearch, trunk } from "./routes";
 import { start } from "./start";
-import { useGo } from "./ui/kit";
 
 const Workload = later(async () => (await import("./rooms/workloads/Detail")).Workload);
 const TerminalPage = later(async () => (await import("./rooms/terminal/TerminalPage")).TerminalPage);
@@ -20,7 +20,9 @@ const Catalog = later(async () => (await import("./rooms/catalog/Catalog")).Cata
 const Keys = later(async () => (await import("./rooms/keys/Keys")).Keys);
 const ApiKeys = later(async () => (await import("./rooms/apikeys/ApiKeys")).ApiKeys);
 const Projects = later(async () => (await import("./rooms/projects/Projects")).Projects);
+const ProjectPage = later(async () => (await import("./rooms/projects/Detail")).ProjectPage);
 const Docs = later(async () => (await import("./rooms/developer/Docs")).Docs);
+const Downloads = later(async () => (await import("./rooms/developer/Downloads")).Downloads);
 const Api = later(async () => (await import("./rooms/developer/Api")).Api);
 
 /** Tasks that run now: the number beside the word. */
@@ -54,7 +56,7 @@ const home = createRoute({ ...parent, path: "/", component: Home });
 const workloads = createRoute({
   ...parent,
   path: "/workloads",
-  validateSearch: textSearch("view", "q", "project", "sort", "status"),
+  validateSearch: textSearch("view", "q", "project", "label", "sort", "status"),
   component: function At() {
     const navigate = workloads.useNavigate();
     return <Workloads filters={workloads.useSearch()} onFilters={(search: Filters) => void navigate({ search, replace: true } as never)} />;
@@ -124,34 +126,27 @@ const tasks = createRoute({
     );
   },
 });
+const subjectTo: Frame["subjectTo"] = ({ subject }) => (subject.kind === "allocation" ? `/workloads/${subject.id}` : undefined);
+const TASK: Frame = { word: "Task", crumbs: [["/tasks", "Tasks"]], path: (id) => `/tasks/${id}`, subjectTo };
+const RUN: Frame = { word: "Run", crumbs: [[RUNS, "Runs"]], path: runPath, subjectTo };
 const task = createRoute({
   ...parent,
   path: "/tasks/$id",
   component: function At() {
-    const go = useGo();
     const { id } = task.useParams();
-    return (
-      <Run
-        key={id}
-        id={id}
-        crumbs={[["/tasks", "Tasks"]]}
-        subjectTo={({ subject }) => (subject.kind === "allocation" ? `/workloads/${subject.id}` : undefined)}
-        runTo={(run) => `/admin/operations/${run}`}
-        onGo={(next) => go(`/tasks/${next}`)}
-      />
-    );
+    return <Run key={id} id={id} frame={TASK} />;
   },
 });
 const runs = createRoute({
   ...parent,
-  path: "/admin/operations",
+  path: RUNS,
   validateSearch: textSearch("state"),
   component: function At() {
     const navigate = runs.useNavigate();
     return (
       <Operations
         title="Runs"
-        to="/admin/operations/$id"
+        to={`${RUNS}/$id`}
         state={runs.useSearch().state}
         onState={(state) => void navigate({ search: state ? { state } : {}, replace: true })}
       />
@@ -160,25 +155,25 @@ const runs = createRoute({
 });
 const run = createRoute({
   ...parent,
-  path: "/admin/operations/$id",
+  path: `${RUNS}/$id`,
   component: function At() {
-    const go = useGo();
     const { id } = run.useParams();
-    return (
-      <Run
-        key={id}
-        id={id}
-        crumbs={[["/admin/operations", "Runs"]]}
-        subjectTo={({ subject }) => (subject.kind === "allocation" ? `/workloads/${subject.id}` : undefined)}
-        onGo={(next) => go(`/admin/operations/${next}`)}
-      />
-    );
+    return <Run key={id} id={id} frame={RUN} />;
   },
 });
 const keys = createRoute({ ...parent, path: "/access/credentials", component: Keys });
 const apiKeys = createRoute({ ...parent, path: "/access/api-keys", component: ApiKeys });
 const projects = createRoute({ ...parent, path: "/access/projects", component: Projects });
+const project = createRoute({
+  ...parent,
+  path: "/access/projects/$id",
+  component: function At() {
+    const { id } = project.useParams();
+    return <ProjectPage key={id} id={id} />;
+  },
+});
 const docs = createRoute({ ...parent, path: "/developer/docs", component: Docs });
+const downloads = createRoute({ ...parent, path: "/developer/downloads", component: Downloads });
 const api = createRoute({ ...parent, path: "/developer/api", component: Api });
 
 const PANELS: Record<string, string> = { terminal: "connect", connect: "connect", metrics: "metrics", events: "events", config: "config" };
@@ -217,7 +212,9 @@ start(
       keys,
       apiKeys,
       projects,
+      project,
       docs,
+      downloads,
       api,
       ...accountRoutes(parent, true),
       ...older,

@@ -2,20 +2,25 @@
 import { useQuery } from "@tanstack/react-query";
 import { createRoute } from "@tanstack/react-router";
 import { Allocations, type Filters as AllocationFilters } from "./rooms/allocations/List";
-import { Audit, FILTERS, type Filters as AuditFilters } from "./rooms/audit/Audit";
+import { FILTERS, type Filters as AuditFilters } from "./rooms/audit/filters";
 import { NodePage } from "./rooms/nodes/Detail";
 import { Nodes, type Filters as NodeFilters } from "./rooms/nodes/List";
 import { Operations, type Filters as RunFilters } from "./rooms/operations/List";
-import { Run } from "./rooms/operations/Run";
+import { Run, type Frame } from "./rooms/operations/Run";
 import { Overview } from "./rooms/overview/Overview";
 import { attentionQuery } from "./rooms/overview/Queue";
-import { ALLOCATIONS, EVIDENCE, LIFECYCLE, RUNS, SKUS, TOKENS, USERS } from "./rooms/paths";
-import { Skus, type Filters as SkuFilters } from "./rooms/skus/Skus";
-import { Tokens } from "./rooms/tokens/Tokens";
-import { UserPage } from "./rooms/users/Detail";
-import { Users, type Filters as UserFilters } from "./rooms/users/List";
-import { accountRoutes, moved, textSearch, trunk } from "./routes";
+import { ALLOCATIONS, EVIDENCE, LIFECYCLE, RUNS, SKUS, TOKENS, USERS, allocationPath, nodePath, runPath } from "./rooms/paths";
+import type { Filters as SkuFilters } from "./rooms/skus/Skus";
+import type { Filters as UserFilters } from "./rooms/users/List";
+import { accountRoutes, later, moved, textSearch, trunk } from "./routes";
 import { start } from "./start";
+
+// What is looked at less often is loaded when it is.
+const Audit = later(async () => (await import("./rooms/audit/Audit")).Audit);
+const Skus = later(async () => (await import("./rooms/skus/Skus")).Skus);
+const Tokens = later(async () => (await import("./rooms/tokens/Tokens")).Tokens);
+const UserPage = later(async () => (await import("./rooms/users/Detail")).UserPage);
+const Users = later(async () => (await import("./rooms/users/List")).Users);
 
 const OVERVIEW = "/platform/overview";
 
@@ -23,7 +28,7 @@ const OVERVIEW = "/platform/overview";
 function useWaiting(family?: "lifecycle" | "allocations") {
   const queue = useQuery(attentionQuery(undefined, 5000));
   if (!queue.data) return undefined;
-  const count = family ? queue.data.items.filter((one) => one.family === family).length : queue.data.total;
+  const count = family ? queue.data.items.filter((one) => one.family === family && !one.seen).length : queue.data.unseen;
   return { count, what: "need action" };
 }
 
@@ -122,12 +127,19 @@ const operations = createRoute({
     return <Operations filters={operations.useSearch() as RunFilters} onFilters={(search) => void navigate({ search, replace: true })} />;
   },
 });
+const PAGES: Record<string, (id: string) => string> = { allocation: allocationPath, node: (id) => nodePath(id) };
+const RUN: Frame = {
+  word: "Run",
+  crumbs: [[RUNS, "Operations"]],
+  path: runPath,
+  subjectTo: ({ subject }) => (subject.id ? PAGES[subject.kind]?.(subject.id) : undefined),
+};
 const operation = createRoute({
   ...parent,
   path: `${RUNS}/$id`,
   component: function At() {
     const { id } = operation.useParams();
-    return <Run key={id} id={id} />;
+    return <Run key={id} id={id} frame={RUN} />;
   },
 });
 

@@ -3,6 +3,7 @@
 use crate::base::clock::Clock;
 use crate::base::cpu::Cpu;
 use crate::base::health::Health;
+use crate::base::http::downloads::Downloads;
 use crate::base::http::sse::Streams;
 use crate::base::http::{Door, Gates, IdempotencyState, Problem};
 use crate::base::metrics::Metrics;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub idempotency: IdempotencyState,
     /// Event streams that are open.
     pub streams: Streams,
+    /// Programs beside this one.
+    pub downloads: Downloads,
     /// What wakes the reconcilers.
     pub nudges: Nudges,
     /// Counters of failed sign-ins.
@@ -148,6 +151,7 @@ impl App {
             metrics: Metrics::default(),
             idempotency: IdempotencyState::default(),
             streams: Streams::default(),
+            downloads: Downloads::default(),
             nudges: Nudges::default(),
             failures: users::Failures::default(),
             sign_ups: users::SignUps::default(),
@@ -192,6 +196,7 @@ impl App {
         users::tick::start(self);
         operations::start(self);
         nodes::tick::start(self);
+        telemetry::tick::start(self);
         slots::tick::start(self);
         allocations::tick::start(self);
         terminals::tick::start(self);

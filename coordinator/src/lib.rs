@@ -18,6 +18,7 @@ pub mod serve;
 
 pub mod access;
 pub mod allocations;
+pub mod attention;
 pub mod audit;
 pub mod catalog;
 pub mod enrolment;

@@ -1,7 +1,7 @@
 //! Every room's routes, merged per door in the order of the rooms.
 
 use crate::app::App;
-use crate::base::http::{Door, openapi, system};
+use crate::base::http::{Door, downloads, openapi, system};
 use crate::{
     access, allocations, audit, catalog, enrolment, nodes, operations, projects, slots, telemetry, terminals, users,
     views,
@@ -30,6 +30,7 @@ pub fn routes(door: Door) -> (Router<App>, OpenApi) {
 fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     // One line a room, in the order of the rooms.
     let all = all.merge(system::console_routes());
+    let all = all.merge(downloads::routes());
     let all = all.merge(projects::http::console_routes());
     let all = all.merge(users::http::console_routes());
     let all = all.merge(access::http::console_routes());
@@ -37,6 +38,8 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(catalog::http::console_routes());
     let all = all.merge(allocations::http::console_routes());
     let all = all.merge(allocations::drafts::http::console_routes());
+    let all = all.merge(allocations::labels::http::console_routes());
+    let all = all.merge(allocations::projects::http::console_routes());
     let all = all.merge(terminals::http::console_routes());
     let all = all.merge(views::http::console_routes());
     all.merge(views::stream::http::routes())
@@ -44,6 +47,7 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(system::operator_routes());
+    let all = all.merge(downloads::routes());
     let all = all.merge(audit::http::operator_routes());
     let all = all.merge(users::http::operator_routes());
     let all = all.merge(operations::http::operator_routes());

@@ -8,7 +8,7 @@ use crate::base::rng::Rng;
 use crate::base::{leaves, limits, memory, notify, watchdog};
 use crate::config::{Config, DoorConfig, DoorTls};
 use crate::fleet;
-use crate::{links, routes};
+use crate::{links, routes, telemetry};
 use anyhow::{Context, bail};
 use muster_pki::ca::ServerLeaf;
 use muster_pki::server::{LeafSwap, door_config};
@@ -81,6 +81,12 @@ pub async fn start(app: &App) -> anyhow::Result<Addresses> {
 
 /// Drains: no new connections, what runs is finished, at most for the deadline.
 pub async fn stop(app: &App) {
+    // What was measured since the last roll-up is in memory alone.
+    match tokio::time::timeout(limits::LAST_MEANS, telemetry::tick::roll(app)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(problem)) => tracing::warn!("the latest figures are not kept: {}", problem.log_text()),
+        Err(_) => tracing::warn!("the latest figures are not kept: the store does not answer"),
+    }
     app.supervisor.stop();
     if !app.supervisor.drained(limits::DRAIN).await {
         tracing::warn!("not everything ended within {} s", limits::DRAIN.as_secs());

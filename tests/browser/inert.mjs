@@ -1,62 +1,11 @@
-// Nothing on the operator's pages is inert: each button that can be pressed changes something or asks first, each
-// one that cannot says why in text beside it, and each link leads to a page. Usage: inert.mjs READY_FILE
-import { arrive, browse, launch, signIn } from "./kit.mjs";
-
-/** Pressing it ends the session that looks; a test of its own presses it. */
-const LEFT_OUT = new Set(["Sign out", "Menu"]);
-
-/** What a press can change: the address, what is shown, what is pressed, chosen or open. Runs in the page. */
-function seen() {
-  const body = document.body.cloneNode(true);
-  body.querySelectorAll("time").forEach((one) => one.remove());
-  return location.href + body.innerText + body.querySelectorAll("[aria-pressed=true], [aria-selected=true], [role=dialog], [open]").length;
-}
-
-async function buttons(page, path, found) {
-  const all = page.locator("main").getByRole("button");
-  const count = await all.count();
-  for (let at = 0; at < count; at += 1) {
-    const button = all.nth(at);
-    const name = (await button.innerText()).trim() || (await button.getAttribute("aria-label"));
-    if (LEFT_OUT.has(name)) continue;
-    if (await button.isDisabled()) {
-      const by = await button.getAttribute("aria-describedby");
-      const why = by && (await page.evaluate((ids) => ids.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" "), by));
-      if (!why?.trim()) found.push(`${path}: ${name} cannot be pressed and does not say why`);
-      continue;
-    }
-    await page.evaluate(() => {
-      window.before = window.seen();
-    });
-    await button.click();
-    const changed = await page.waitForFunction(() => !window.before || window.seen() !== window.before, undefined, { timeout: 5000 }).then(
-      () => true,
-      () => false,
-    );
-    if (!changed) found.push(`${path}: ${name} does nothing`);
-    await arrive(page, new URL(path, page.url()).href);
-  }
-}
-
-async function links(page, seenBefore, found) {
-  const here = page.url();
-  const hrefs = await page.locator("a[href]:not([download])").evaluateAll((all) => all.map((one) => one.href));
-  for (const href of new Set(hrefs)) {
-    const to = new URL(href);
-    const key = to.pathname.replace(/\/\w\w_[0-9a-z]{26}/, "/one");
-    if (to.origin !== new URL(here).origin || seenBefore.has(key) || href.endsWith("#main")) continue;
-    seenBefore.add(key);
-    await arrive(page, href);
-    if ((await page.locator("h1").innerText()) === "There is no such page") found.push(`${here}: a link to ${href}`);
-  }
-  await arrive(page, here);
-}
+// Nothing on the operator's pages is inert. Usage: inert.mjs READY_FILE
+import { browse, launch, signIn } from "./kit.mjs";
+import { crawl } from "./crawl.mjs";
 
 await browse(async (page, { step, world, context }) => {
   const desk = await (await context.browser().newContext()).newPage();
   await signIn(desk, world.console_url, world.user);
-  const allocation = await launch(desk, { sku: "h100", name: "something", ssh_key_ids: [] });
-  await page.addInitScript(`window.seen = ${seen}`);
+  await launch(desk, { sku: "h100", name: "something", ssh_key_ids: [] });
   await signIn(page, world.operator_url, world.operator);
   const node = world.pids.agents[0].node_id;
   const [run] = (await page.evaluate(async () => (await fetch("/api/v1/operations")).json())).items;
@@ -73,13 +22,5 @@ await browse(async (page, { step, world, context }) => {
     "/platform/evidence",
     `/admin/operations/${run.id}`,
   ];
-  const found = [];
-  const visited = new Set();
-  for (const path of pages) {
-    await arrive(page, world.operator_url + path);
-    await buttons(page, path, found);
-    await links(page, visited, found);
-    step(path);
-  }
-  if (!allocation || found.length > 0) throw new Error(found.join("\n"));
+  await crawl(page, world.operator_url, pages, step);
 });

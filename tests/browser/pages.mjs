@@ -41,6 +41,7 @@ await browse(async (page, { step, world, context }) => {
   await signIn(page, world.console_url, world.user);
   const id = await launch(page, { sku: "h100", name: "a-name-that-is-as-long-as-names-may-be-which-is-63-characters", ssh_key_ids: [] });
   const task = await page.evaluate(async (one) => (await (await fetch(`/api/v1/allocations/${one}`)).json()).operation_id, id);
+  const project = await page.evaluate(async () => (await (await fetch("/api/v1/projects")).json()).items[0].id);
   const pages = [
     ["/", "home"],
     ["/workloads", "workloads"],
@@ -57,12 +58,14 @@ await browse(async (page, { step, world, context }) => {
     ["/compute", "skus"],
     ["/launch/compute", "skus"],
     ["/access/projects", "projects"],
+    [`/access/projects/${project}`, "projects"],
     ["/access/credentials", "ssh-keys"],
     ["/access/api-keys", "api-keys"],
     ["/account/profile", undefined],
     ["/account/security", undefined],
     ["/account/sessions", "sessions"],
     ["/developer/docs", undefined],
+    ["/developer/downloads", "downloads"],
     ["/developer/api", "openapi.json"],
     ["/workloads/al_00000000000000000000000000", undefined],
     ["/no/such/page", undefined],

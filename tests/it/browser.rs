@@ -36,3 +36,8 @@ async fn every_page_holds_in_every_look() {
 async fn nothing_an_operator_can_press_is_inert() {
     browse(&World::start().await, "inert").await;
 }
+
+#[tokio::test]
+async fn nothing_a_user_can_press_is_inert() {
+    browse(&World::start().await, "inert_user").await;
+}

@@ -52,6 +52,7 @@ fn nowhere(path: &str) -> String {
             part if part.contains("slot") || part == "{sid}" => "sl",
             part if part.contains("operation") || part.contains("task") || part == "{run}" => "op",
             part if part.contains("sku") => "ku",
+            part if part.contains("project") => "pj",
             part if part.contains("key") => "sk",
             part if part.contains("token") => "bt",
             part if part.contains("session") && path.contains("/account/") => "lo",
@@ -134,6 +135,31 @@ async fn bodies_that_are_none_are_refused() {
             let wrong = send("[[1]]").await;
             assert_eq!(wrong.status.as_u16(), 422, "{endpoint:?}: {}", wrong.text);
             assert_eq!(wrong.headers["content-type"], "application/problem+json", "{endpoint:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn programs_that_stand_beside_the_coordinator_are_downloaded_whole() {
+    use sha2::{Digest, Sha256};
+    let world = World::with_nodes(0).await;
+    Api::anonymous(&world.ready().console_url).get("/api/v1/downloads/muster").await.refused(401, "unauthenticated");
+    for (_, somebody) in both_doors(&world).await {
+        let list = somebody.get("/api/v1/downloads").await.ok();
+        let names: Vec<_> = list["items"].as_array().into_iter().flatten().map(|one| &one["name"]).collect();
+        assert_eq!(names, ["muster", "muster-agent"]);
+        let muster = &list["items"][0];
+        let file =
+            reqwest::Client::new().get(format!("{}{}", somebody.base(), muster["href"].as_str().expect("a path")));
+        let file = file.bearer_auth(somebody.bearer()).send().await.expect("an answer");
+        assert_eq!(file.headers()["content-disposition"], "attachment; filename=\"muster\"");
+        let bytes = file.bytes().await.expect("all of it");
+        assert_eq!(
+            (muster["bytes"].as_u64(), format!("{:x}", Sha256::digest(&bytes))),
+            (Some(bytes.len() as u64), muster["sha256"].as_str().expect("a sum").to_owned())
+        );
+        for none in ["muster-coordinator", "..%2fmuster", "nothing"] {
+            somebody.get(&format!("/api/v1/downloads/{none}")).await.refused(404, "not_found");
         }
     }
 }

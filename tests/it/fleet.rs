@@ -109,6 +109,12 @@ async fn many_that_fall_silent_together_blow_the_fuse() {
     }
     assert_eq!(operator.get(FUSE).await.ok()["state"], "intact");
     operator.post(&format!("{FUSE}/reset"), json!({"reason": "to try it"})).await.refused(409, "invalid_state");
+    let user = world.user().await;
+    let told = async || {
+        let (home, list) = (user.get("/api/v1/home").await.ok(), user.get("/api/v1/workloads").await.ok());
+        (home["many_lost_at"].clone(), list["many_lost_at"].clone())
+    };
+    assert_eq!(told().await, (json!(null), json!(null)));
     // Their links stand: only what they say counts.
     fleet.some(4, Mode::Silent);
     let seen = eventually("the fuse is blown", async || {
@@ -116,6 +122,7 @@ async fn many_that_fall_silent_together_blow_the_fuse() {
         (fuse["state"] == "blown" && fuse["missing"].as_array().map(Vec::len) == Some(4)).then_some(fuse)
     })
     .await;
+    assert_eq!(told().await, (seen["blown_at"].clone(), seen["blown_at"].clone()), "users are told since when");
     assert_eq!(fleet.meters.up.load(Relaxed), 8);
     let silent = operator.get(&format!("/api/v1/admin/nodes/{}", id(&fleet, 0))).await.ok();
     assert_eq!((&silent["state"], &silent["presence"]), (&json!("offline"), &json!("offline")));

@@ -43,7 +43,8 @@ async fn a_project_is_made_once_and_takes_launches() {
     user.post("/api/v1/projects", json!({"name": ""})).await.refused(422, "validation_failed");
     assert_eq!(stranger.post("/api/v1/projects", json!({"name": "research"})).await.status, 201, "another tenant's");
     world.crash().await;
-    let _ = muster_tests::flow::online(&world.operator().await, &world.node(0)).await;
+    let operator = world.operator().await;
+    let _ = muster_tests::flow::online(&operator, &world.node(0)).await;
     let project = made.body["id"].as_str().expect("an id");
     assert_eq!(made.body["is_default"], false);
     let body = json!({"sku": "h100", "name": "inside", "project_id": project});
@@ -51,4 +52,52 @@ async fn a_project_is_made_once_and_takes_launches() {
     assert_eq!(launched["project_id"], project);
     let found = user.get(&format!("/api/v1/workloads?project_id={project}")).await.ok();
     assert_eq!((&found["items"][0]["id"], &found["counts"]["all"]), (&launched["id"], &json!(1)));
+
+    // While it stands there the project stays; when it is over it stays in the history of a project that is gone.
+    let one = format!("/api/v1/projects/{project}");
+    let refused = user.delete(&one).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (409, "project_not_empty"), "{}", refused.text);
+    assert_eq!(
+        (&refused.body["errors"][0]["field"], &refused.body["errors"][0]["code"]),
+        (&launched["id"], &json!("allocation"))
+    );
+    let impact = user.get(&format!("{one}/deletion-impact")).await.ok();
+    assert_eq!(
+        (&impact["deletable"], &impact["allocations"], &impact["history"]),
+        (&json!(false), &json!(1), &json!(0))
+    );
+    stranger.delete(&one).await.refused(404, "not_found");
+    let id = launched["id"].as_str().expect("an id");
+    let _ = muster_tests::flow::release(&user, &operator, id).await;
+    assert_eq!(user.delete(&one).await.status, 204);
+    let found = user.get(&format!("/api/v1/workloads?view=all&project_id={project}")).await.ok();
+    assert_eq!(found["items"][0]["id"], launched["id"]);
+    let again = json!({"sku": "h100", "project_id": project});
+    user.post("/api/v1/allocations", again).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_command_line_makes_renames_and_deletes_and_changes_labels() {
+    let world = World::start().await;
+    let (ready, user) = (world.ready(), world.user().await);
+    let cli = muster_tests::Cli::login(&ready.console_url, &ready.user.username, &ready.user.password, false);
+    let id = cli.run(&["projects", "create", "research"]).ok().trim().to_owned();
+    assert!(id.starts_with("pj_"), "{id}");
+    assert_eq!(cli.run(&["projects", "rename", "research", "default"]).code, 5, "the name is taken");
+    assert_eq!(cli.run(&["projects", "rename", "research", "vision"]).ok().trim(), id);
+    let _ = cli.run(&["projects", "default", "vision"]).ok();
+    assert_eq!(user.get("/api/v1/me").await.ok()["default_project"]["name"], "vision");
+    let refused = cli.run(&["projects", "rm", "vision"]);
+    assert!(refused.code == 5 && refused.err.contains("default project"), "{}", refused.err);
+    let _ = cli.run(&["projects", "rm", "default"]).ok();
+    let list = cli.json(&["projects", "list"]);
+    assert_eq!((&list["items"][0]["id"], list["items"].as_array().map(Vec::len)), (&json!(id), Some(1)));
+
+    let launched = muster_tests::flow::launch(&user, json!({"sku": "h100", "name": "box", "labels": {"a": "1"}})).await;
+    let _ = cli.run(&["allocations", "label", "box", "team=vision", "a="]).ok();
+    let one = format!("/api/v1/allocations/{}", launched["id"].as_str().expect("an id"));
+    assert_eq!(user.get(&one).await.ok()["labels"], json!({"team": "vision"}));
+    assert_eq!(cli.json(&["allocations", "list", "--label", "team=vision"])["items"][0]["name"], "box");
+    assert_eq!(cli.json(&["allocations", "list", "--label", "a"])["items"], json!([]));
+    assert_eq!(cli.run(&["allocations", "label", "box", "nothing"]).code, 1);
 }

@@ -103,6 +103,7 @@ const ROOMS: &[&str] = &[
     "scheduler",
     "allocations",
     "terminals",
+    "attention",
     "views",
 ];
 

@@ -82,3 +82,40 @@ async fn a_failed_workload_asks_for_attention() {
     assert!(home["attention"][0]["failure_reason"]["detail"].is_string(), "{home:#}");
     assert_eq!(names(&user.get("/api/v1/workloads?view=attention").await.ok()), ["lost"]);
 }
+
+#[tokio::test]
+async fn labels_are_changed_by_version_and_find_what_carries_them() {
+    let world = World::start().await;
+    let (user, stranger) = (world.user().await, world.stranger().await);
+    let labels = json!({"team": "vision", "run": "7"});
+    let first = launch(&user, json!({"sku": "h100", "name": "first", "labels": labels})).await;
+    let _ = launch(&user, json!({"sku": "h100", "name": "second", "labels": {"team": "speech"}})).await;
+    assert_eq!((&first["labels"], &first["version"]), (&labels, &json!(1)));
+    let found = async |filter: &str| {
+        let list = user.get(&format!("/api/v1/workloads?label={filter}")).await.ok();
+        names(&list).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(found("team").await, ["second", "first"], "by the name alone");
+    assert_eq!(found("team%3Dvision").await, ["first"]);
+    assert!(found("vision").await.is_empty() && found("team%3Dvis").await.is_empty(), "whole words");
+    let list = user.get("/api/v1/allocations?label=run%3D7").await.ok();
+    assert_eq!((names(&list), &list["total"]), (vec!["first"], &json!(1)));
+
+    let path = format!("/api/v1/allocations/{}", first["id"].as_str().expect("an id"));
+    let new = json!({"labels": {"team": "speech"}});
+    let edited = user.patch(&path, "\"1\"", new.clone()).await;
+    assert_eq!(edited.etag(), "\"2\"");
+    assert_eq!(user.get(&path).await.ok()["labels"], new["labels"], "read-back equals write");
+    assert_eq!(found("team%3Dspeech").await, ["second", "first"]);
+    assert!(found("run").await.is_empty());
+    user.patch(&path, "\"1\"", json!({"labels": {}})).await.refused(412, "stale_version");
+    stranger.patch(&path, "\"2\"", new.clone()).await.refused(404, "not_found");
+    user.patch(&format!("/api/v1/allocations/{}", nobody("al")), "\"1\"", new).await.refused(404, "not_found");
+    for bad in [json!({"": "x"}), json!({"a=b": "x"}), json!({"a": "x".repeat(129)}), json!({"a": "b\nc"})] {
+        user.patch(&path, "\"2\"", json!({"labels": bad})).await.refused(422, "validation_failed");
+    }
+    assert_eq!(user.patch(&path, "\"2\"", json!({"label": {}})).await.status, 422, "a word that is none");
+    assert_eq!(user.patch(&path, "\"2\"", json!({})).await.ok()["version"], 2, "nothing to change");
+    let trail = world.operator().await.get("/api/v1/admin/audit-logs?action=allocations.update").await.ok();
+    assert_eq!((&trail["items"][0]["before"]["labels"], trail["items"].as_array().map(Vec::len)), (&labels, Some(1)));
+}

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::{
+    api::escape,
     error::{Error, Result},
     output::{self, items, text, time},
     progress, resolve,
@@ -16,6 +17,8 @@ pub enum Allocations {
     List(List),
     /// One of them.
     Show(Show),
+    /// Change the labels of one: `team=vision` sets, `team=` takes away.
+    Label(Label),
     /// End one whoever's it is, with a reason that its owner sees (operators).
     ForceRelease(Force),
 }
@@ -42,6 +45,9 @@ pub struct List {
     /// Those that are over, too.
     #[arg(long)]
     all: bool,
+    /// Only those with this label: its name, or `name=value`.
+    #[arg(long)]
+    label: Option<String>,
 }
 
 /// Which one.
@@ -49,6 +55,16 @@ pub struct List {
 pub struct Show {
     /// Id or name.
     allocation: String,
+}
+
+/// Which one, and what to change.
+#[derive(Debug, Args)]
+pub struct Label {
+    /// Id or name.
+    allocation: String,
+    /// `name=value`, or `name=` to take it away.
+    #[arg(required = true)]
+    labels: Vec<String>,
 }
 
 /// Which ones to give back.
@@ -66,6 +82,7 @@ pub(super) async fn run(context: &Context, command: Allocations) -> Result<()> {
     match command {
         Allocations::List(args) => list(context, &args).await,
         Allocations::Show(args) => show(context, &args.allocation).await,
+        Allocations::Label(args) => label(context, &args).await,
         Allocations::ForceRelease(args) => force(context, args).await,
     }
 }
@@ -76,7 +93,8 @@ async fn list(context: &Context, args: &List) -> Result<()> {
     } else {
         (context.user()?, "/api/v1/allocations")
     };
-    let list = client.list(path, usize::MAX).await?;
+    let filter = args.label.as_deref().map(|label| format!("?label={}", escape(label))).unwrap_or_default();
+    let list = client.list(&format!("{path}{filter}"), usize::MAX).await?;
     if context.json {
         return output::json(&list);
     }
@@ -98,6 +116,29 @@ async fn list(context: &Context, args: &List) -> Result<()> {
         rows.collect(),
         "nothing is running; `muster launch` starts something, --all shows what is over",
     )
+}
+
+async fn label(context: &Context, args: &Label) -> Result<()> {
+    let mut client = context.user()?;
+    let id = resolve::allocation(&mut client, &args.allocation).await?;
+    let path = format!("/api/v1/allocations/{id}");
+    let found = client.get(&path).await?;
+    let mut labels = found["labels"].as_object().cloned().unwrap_or_default();
+    for change in &args.labels {
+        let Some((name, value)) = change.split_once('=') else {
+            return Err(Error::client(format!("{change} is no label: write name=value")));
+        };
+        match value {
+            "" => drop(labels.remove(name)),
+            value => drop(labels.insert(name.to_owned(), json!(value))),
+        }
+    }
+    let version = found["version"].as_i64().unwrap_or_default();
+    let changed = client.patch(&path, version, &json!({ "labels": labels })).await?;
+    if context.json {
+        return output::json(&changed);
+    }
+    output::line(&text(&changed, "labels"))
 }
 
 fn shown_state(item: &Value) -> String {

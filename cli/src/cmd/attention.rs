@@ -29,9 +29,10 @@ pub(super) async fn run(context: &Context, args: Attention) -> Result<()> {
             text(item, "node_name"),
             text(item, "title"),
             time(item, "since"),
+            item["seen"]["by"].as_str().unwrap_or_default().to_owned(),
             text(item, "correlation_id"),
         ]
     });
-    let head = ["severity", "cause", "node", "what", "since", "correlation"];
+    let head = ["severity", "cause", "node", "what", "since", "seen by", "correlation"];
     output::table(&head, rows.collect(), "nothing waits for an operator")
 }

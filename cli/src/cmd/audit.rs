@@ -30,6 +30,9 @@ pub struct List {
     /// Only this actor, an id.
     #[arg(long)]
     actor: Option<String>,
+    /// Only with this text anywhere: in names, ids, the reason, what was before and after.
+    #[arg(long, short)]
+    query: Option<String>,
     /// At most this many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -39,7 +42,8 @@ pub(super) async fn run(context: &Context, command: Audit) -> Result<()> {
     let mut client = context.staff()?;
     match command {
         Audit::List(args) => {
-            let wanted = [("action", &args.action), ("target", &args.target), ("actor", &args.actor)];
+            let wanted =
+                [("action", &args.action), ("target", &args.target), ("actor", &args.actor), ("q", &args.query)];
             let query: Vec<_> = wanted
                 .iter()
                 .filter_map(|(name, value)| value.as_deref().map(|value| format!("{name}={}", escape(value))))

@@ -10,6 +10,7 @@ mod login;
 mod logs;
 mod nodes;
 mod operations;
+mod projects;
 mod skus;
 mod slots;
 mod tokens;
@@ -70,6 +71,9 @@ pub enum Command {
     /// What can be launched.
     #[command(subcommand)]
     Skus(skus::Skus),
+    /// What owns workloads.
+    #[command(subcommand)]
+    Projects(projects::Projects),
     /// Own public SSH keys.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -166,6 +170,7 @@ pub async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Tokens(command) => tokens::run(context, command).await,
         Command::Slots(command) => slots::run(context, command).await,
         Command::Skus(command) => skus::run(context, command).await,
+        Command::Projects(command) => projects::run(context, command).await,
         Command::Keys(command) => keys::run(context, command).await,
         Command::Launch(args) => launch::run(context, args).await,
         Command::Allocations(command) => allocations::run(context, command).await,

@@ -42,6 +42,7 @@ export type Chain = Operator["ChainReply"];
 export type User = Operator["UserReply"];
 export type Cell = Operator["CellItem"];
 export type AttentionItem = Operator["AttentionItem"];
+export type Fuse = Operator["FuseItem"];
 export type Overview = Operator["Overview"];
 export type ActivityItem = Operator["ActivityItem"];
 export type Certificates = Paged<Operator["CertificateItem"]>;

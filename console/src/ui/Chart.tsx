@@ -52,17 +52,18 @@ export default function Chart({
         cursor: { y: false },
         legend: { show: names.includes("|") },
         series: [
-          { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
+          { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleString()) },
           ...names.split("|").map((label, index) => ({
             label,
             stroke: colour(at, `chart-${(index % COLOURS) + 1}`),
             width: 1.6,
             spanGaps: false,
-            points: { show: false },
+            // A point between gaps has no line: it is a dot.
+            points: { show: true, size: 4, filter: alone },
             value: (_: uPlot, value: number | null, __: number, index: number | null) => (index === null ? "–" : value === null ? "not reported" : value.toFixed(1)),
           })),
         ],
-        axes: [axis, { ...axis, size: 56 }],
+        axes: [{ ...axis, space: 70, size: 34, values: (_, splits, __, ___, apart) => splits.map((at) => sayTime(at, apart)) }, { ...axis, size: 56 }],
         scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), most ?? Math.max(1, (high ?? 1) * 1.1)] } },
       },
       data.current,
@@ -88,6 +89,24 @@ export default function Chart({
       <div ref={box} aria-hidden="true" />
     </figure>
   );
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const SECONDS = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+/** A time below the picture, as fine as its neighbours are apart, in seconds. At midnight the day is told. */
+function sayTime(at: number, apart: number): string {
+  const time = new Date(at * 1000);
+  if (apart >= 86_400 || (apart >= 3600 && time.getHours() === 0 && time.getMinutes() === 0)) return DAY.format(time);
+  return (apart < 60 ? SECONDS : CLOCK).format(time);
+}
+
+/** The points that have nothing beside them. */
+function alone(plot: uPlot, series: number): number[] {
+  const points = plot.data[series] ?? [];
+  const known = (index: number) => typeof points[index] === "number";
+  return Array.from(points, (_, index) => index).filter((index) => known(index) && !known(index - 1) && !known(index + 1));
 }
 
 /** The colour a token names in the theme of now, as a canvas understands it. */

@@ -70,7 +70,7 @@ export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd 
                 <tr key={id(row)} role="row" {...(many ? { "aria-rowindex": at + 2, ref: seen.measureElement, "data-index": at } : {})}>
                   {columns.map((column) => (
                     <td key={column.head} role="cell" data-head={column.head} className={column.number ? "number" : ""}>
-                      {column.cell(row)}
+                      <div className="cell">{column.cell(row)}</div>
                     </td>
                   ))}
                 </tr>

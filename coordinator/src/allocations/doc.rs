@@ -8,7 +8,7 @@ use muster_protocol::desired::{Cell, Image, Slot, Tombstone};
 use muster_protocol::ids::{AllocationId, NodeId};
 use muster_protocol::limits::{CELLS_PER_NODE, DESIRED_MAX};
 
-/// Most bytes of what people chose for one allocation: environment, command, labels, keys, as JSON.
+/// Most bytes of what people chose for one allocation: environment, command, keys, as JSON.
 const EACH_MAX: i64 = 128 << 10;
 /// Most of it on one node: a document that does not fit its frame would reach nobody on that node any more,
 /// whoever made it so large.

@@ -81,7 +81,7 @@ pub(super) fn evaluate_in(tx: &mut Tx, cx: &Cx, request: &LaunchRequest) -> Resu
         && request.command.is_none()
     {
         let mut blocker = Blocker::new("ssh_key_missing", "access", "user", "You have no SSH key yet: add one first.");
-        blocker.action = Some(ProblemAction { label: "Add a key".into(), href: "/account/ssh-keys".into() });
+        blocker.action = Some(ProblemAction { label: "Add a key".into(), href: "/access/credentials".into() });
         blockers.push(blocker);
     }
     let host = ImageId::new(0, [0; 10]).to_string();

@@ -39,6 +39,8 @@ pub(super) struct ListQuery {
     pub project_id: Option<String>,
     /// A part of its name, id, SKU or node.
     pub q: Option<String>,
+    /// With this label: its name, or `name=value`.
+    pub label: Option<String>,
 }
 
 /// Who may log in from now on, the complete set.
@@ -67,6 +69,7 @@ async fn page(app: &App, query: ListQuery, mut filter: Filter) -> Result<JsonTex
     filter.project_id =
         query.project_id.map(|id| id.parse::<ProjectId>().map_err(|_| wrong("project_id"))).transpose()?;
     filter.text = query.q.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
+    filter.label = query.label.filter(|label| !label.is_empty());
     let bound = paging.newest_first()?;
     let page = app.store.read(move |tx| {
         let total = store::count(tx, &filter)?;

@@ -1,6 +1,7 @@
 //! What can be done with the operations of allocations: cancelled, tried again, given up.
 
 use super::effects::apply_in;
+use super::labels;
 use super::model::Event;
 use super::request::LaunchRequest;
 use super::{launch, release, store};
@@ -77,7 +78,12 @@ fn key_ids(row: &store::Allocation, cx: &Cx) -> Option<Vec<String>> {
 fn retry_launch(app: App, cx: Cx, operation: Operation) -> Answer {
     Box::pin(async move {
         let id = operation.id;
-        let mut rows = app.store.read(move |tx| store::of_operation(tx, id)).await?;
+        let found = app.store.read(move |tx| {
+            let rows = store::of_operation(tx, id)?;
+            let labels = rows.first().map(|first| labels::store::of(tx, first.id)).transpose()?;
+            Ok((rows, labels.unwrap_or_default()))
+        });
+        let (mut rows, labels) = found.await?;
         // What came up is not launched again.
         rows.retain(|row| row.active_ms.is_none());
         let done = || Problem::conflict("not_retryable", "All of it came up: there is nothing left to launch.");
@@ -92,7 +98,7 @@ fn retry_launch(app: App, cx: Cx, operation: Operation) -> Answer {
             env: first.spec.env.clone(),
             max_runtime_s: first.spec.max_runtime_s,
             release_on_exit: first.lease.release_on_exit,
-            labels: first.spec.labels.clone(),
+            labels,
             image: None,
         };
         let answer = launch::launch(&app, &cx, request, Some(id)).await?;

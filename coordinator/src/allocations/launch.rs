@@ -3,6 +3,7 @@
 use super::doc;
 use super::effects::{about, wake};
 use super::evaluate::{self, Blocker, Evaluation};
+use super::labels;
 use super::model::Lease;
 use super::progress::LAUNCH_STEPS;
 use super::request::LaunchRequest;
@@ -152,6 +153,7 @@ fn launch_in(
     for (plan, (id, index)) in plans.iter().zip(allocation_ids.iter().zip(0u32..)) {
         let row = new_row(cx, request, &evaluation, plan, *id, index, operation_id)?;
         place_in(tx, cx, plan, &row)?;
+        labels::store::insert(tx, row.id, &request.labels)?;
     }
     operations::step_in(tx, cx, operation_id, "reserve", StepState::Completed, "")?;
     operations::step_in(tx, cx, operation_id, "prepare", StepState::Active, "")?;
@@ -186,7 +188,6 @@ fn new_row(
             env: request.env.clone(),
             command: request.command.clone(),
             max_runtime_s: request.max_runtime_s,
-            labels: request.labels.clone(),
             correlation_id: cx.correlation_id.to_string(),
         },
         keys: evaluation.keys.clone(),

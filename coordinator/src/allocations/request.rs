@@ -108,12 +108,7 @@ impl LaunchRequest {
         if env_bytes > ENV_BYTES || self.env.iter().any(|(name, value)| !env_name_ok(name) || value.contains('\0')) {
             errors.push(wrong("env", "invalid", "Names are letters, digits and underscores; all together 32 KiB."));
         }
-        let label_ok = |text: &str| text.len() <= 128 && !text.contains(char::is_control);
-        if self.labels.len() > LABELS
-            || self.labels.iter().any(|(key, value)| key.is_empty() || !label_ok(key) || !label_ok(value))
-        {
-            errors.push(wrong("labels", "invalid", "At most 32 labels; keys and values of at most 128 characters."));
-        }
+        errors.extend(labels_wrong(&self.labels));
         errors
     }
 
@@ -129,6 +124,14 @@ impl LaunchRequest {
             None => fallback.to_owned(),
         }
     }
+}
+
+/// What is wrong with labels, if anything is. A name without `=` can be told from its value.
+pub(super) fn labels_wrong(labels: &BTreeMap<String, String>) -> Option<FieldError> {
+    let ok = |text: &str| text.len() <= 128 && !text.contains(char::is_control);
+    let bad = labels.iter().any(|(name, value)| name.is_empty() || name.contains('=') || !ok(name) || !ok(value));
+    let detail = "At most 32 labels; names without `=`, names and values of at most 128 characters.";
+    (bad || labels.len() > LABELS).then(|| wrong("labels", "invalid", detail))
 }
 
 /// A host name of one part.
@@ -165,6 +168,7 @@ mod tests {
             (serde_json::json!({"sku": "a", "command": ["a"], "max_runtime_s": 0}), "max_runtime_s"),
             (serde_json::json!({"sku": "a", "env": {"1A": "x"}}), "env"),
             (serde_json::json!({"sku": "a", "labels": {"": "x"}}), "labels"),
+            (serde_json::json!({"sku": "a", "labels": {"a=b": "x"}}), "labels"),
         ];
         for (body, field) in cases {
             assert_eq!(fields(body.clone()), vec![field.to_owned()], "{body}");

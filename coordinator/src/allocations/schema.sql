@@ -35,6 +35,8 @@ CREATE TABLE allocations(
   receipt TEXT,
   log_bytes {{I64}} NOT NULL,
   log_complete {{I64}} NOT NULL,
+  -- Counts the edits of its labels.
+  labels_version {{I64}} NOT NULL,
   -- After a restore: its node has yet to say whether its cell is there.
   proof_wanted {{I64}} NOT NULL,
   created_ms {{I64}} NOT NULL,
@@ -48,6 +50,14 @@ CREATE INDEX allocations_tenant ON allocations(tenant_id, created_ms, id);
 CREATE INDEX allocations_time ON allocations(created_ms, id);
 CREATE INDEX allocations_node ON allocations(node_id, id) WHERE wish <> 'gone';
 CREATE INDEX allocations_operation ON allocations(operation_id, id);
+
+-- Words that people put on allocations, to find them again.
+CREATE TABLE allocation_labels(
+  allocation_id TEXT NOT NULL REFERENCES allocations(id),
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY(allocation_id, name)
+){{STRICT}};
 
 -- Cells without an allocation that an operator ends: a tombstone each, until the receipt.
 CREATE TABLE stray_cells(

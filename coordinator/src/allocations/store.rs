@@ -21,8 +21,6 @@ pub struct Spec {
     pub command: Option<Vec<String>>,
     /// Ends the command after so many seconds.
     pub max_runtime_s: Option<u64>,
-    /// For people.
-    pub labels: BTreeMap<String, String>,
     /// Of the request that launched it.
     pub correlation_id: String,
 }
@@ -183,8 +181,8 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
-         ssh_host_key, boot_id, log_bytes, log_complete, proof_wanted, created_ms) \
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', '', 0, 0, 0, $16)",
+         ssh_host_key, boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms) \
+         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', '', 0, 0, 1, 0, $16)",
         &values![
             row.id,
             &row.name,
@@ -322,6 +320,8 @@ pub(super) struct Filter {
     pub project_id: Option<ProjectId>,
     /// Whose name, id, SKU or node contains this, in lower case.
     pub text: Option<String>,
+    /// With a label: `name`, or `name=value`.
+    pub label: Option<String>,
 }
 
 /// What a text is looked for in.
@@ -331,7 +331,7 @@ macro_rules! words {
     };
 }
 
-/// The conditions of a filter, `$1` to `$6`.
+/// The conditions of a filter, `$1` to `$7`.
 macro_rules! conditions {
     () => {
         concat!(
@@ -342,15 +342,16 @@ macro_rules! conditions {
             words!(),
             ", $6, '') <> ",
             words!(),
-            ")"
+            ") AND (CAST($7 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM allocation_labels l \
+             WHERE l.allocation_id = allocations.id AND (l.name = $7 OR l.name || '=' || l.value = $7)))"
         )
     };
 }
 
 impl Filter {
     fn values(&self) -> Vec<Value> {
-        values![self.tenant_id, self.user_id, self.node_id, self.state.clone(), self.project_id, self.text.clone()]
-            .to_vec()
+        let texts = (self.state.clone(), self.text.clone(), self.label.clone());
+        values![self.tenant_id, self.user_id, self.node_id, texts.0, self.project_id, texts.1, texts.2].to_vec()
     }
 }
 
@@ -367,7 +368,7 @@ pub(super) fn list(
         columns!(),
         " FROM allocations WHERE ",
         conditions!(),
-        " AND (created_ms, id) < ($7, $8) ORDER BY created_ms DESC, id DESC LIMIT $9"
+        " AND (created_ms, id) < ($8, $9) ORDER BY created_ms DESC, id DESC LIMIT $10"
     );
     tx.all(sql, &values, read)
 }

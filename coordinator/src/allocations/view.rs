@@ -1,5 +1,6 @@
 //! An allocation as it is shown.
 
+use super::labels;
 use super::model::Wish;
 use super::store::{self, Allocation};
 use crate::base::authz::Verb;
@@ -51,6 +52,8 @@ pub struct AllocationView {
     pub env: Vec<String>,
     /// For people.
     pub labels: BTreeMap<String, String>,
+    /// Counts the edits of its labels; for `If-Match`.
+    pub version: i64,
     /// Ends the command after so many seconds.
     pub max_runtime_s: Option<u64>,
     /// Released by itself when the command has ended.
@@ -119,6 +122,8 @@ struct Around {
     node_name: Option<String>,
     user_name: Option<String>,
     forced: Option<ForcedView>,
+    labels: BTreeMap<String, String>,
+    version: i64,
 }
 
 /// How to log in by SSH; null until it is possible.
@@ -163,6 +168,8 @@ pub(super) fn shown_in(tx: &mut Tx, row: Allocation) -> Result<AllocationView, P
     let around = Around {
         node_name: nodes::store::name_in(tx, row.node_id)?,
         user_name: users::name_in(tx, row.user_id)?,
+        labels: labels::store::of(tx, row.id)?,
+        version: labels::store::version(tx, row.id)?,
         forced: forced.map(|event| ForcedView {
             by: event.actor_name,
             reason: event.reason.unwrap_or_default(),
@@ -207,7 +214,8 @@ fn view(row: Allocation, slots: Vec<Slot>, around: Around) -> AllocationView {
         ssh_key_ids: row.keys.iter().flat_map(|keys| &keys.ids).map(ToString::to_string).collect(),
         command: row.spec.command,
         env: row.spec.env.into_keys().collect(),
-        labels: row.spec.labels,
+        labels: around.labels,
+        version: around.version,
         max_runtime_s: row.spec.max_runtime_s,
         release_on_exit: row.lease.release_on_exit,
         exit_code: row.lease.exit_code,

@@ -20,6 +20,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Events checked in one read.
 const VERIFY_BATCH: i64 = 1000;
+/// Longest text to look for, characters.
+const TEXT_MAX: usize = 100;
 
 /// Who acted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,6 +114,8 @@ struct EventQuery {
     from: Option<String>,
     /// RFC 3339, exclusive.
     to: Option<String>,
+    /// A part of any text of the event: names, ids, reason, what was before and after. At most 100 characters.
+    q: Option<String>,
 }
 
 fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
@@ -120,7 +124,13 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
 }
 
 fn filter(query: EventQuery) -> Result<Filter, Problem> {
+    // The engines fold the letters of ASCII alone.
+    let text = query.q.map(|text| text.trim().to_ascii_lowercase()).filter(|text| !text.is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_MAX) {
+        return Err(Problem::invalid("q", "too_long", "Look for at most 100 characters."));
+    }
     Ok(Filter {
+        text,
         from_ms: time("from", query.from.as_deref())?,
         to_ms: time("to", query.to.as_deref())?,
         actor: query.actor,

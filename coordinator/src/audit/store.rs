@@ -69,13 +69,24 @@ pub(super) struct Filter {
     pub(super) correlation_id: Option<String>,
     pub(super) from_ms: Option<i64>,
     pub(super) to_ms: Option<i64>,
+    /// A part of any text of the event, in lower case.
+    pub(super) text: Option<String>,
+}
+
+/// What a text is looked for in.
+macro_rules! words {
+    () => {
+        "LOWER(action || ' ' || target || ' ' || actor_name || ' ' || actor_id || ' ' || correlation_id || ' ' || \
+         COALESCE(tenant_id, '') || ' ' || COALESCE(project_id, '') || ' ' || COALESCE(reason, '') || ' ' || \
+         COALESCE(source_ip, '') || ' ' || COALESCE(before_json, '') || ' ' || COALESCE(after_json, ''))"
+    };
 }
 
 /// A page of events, newest first, with one row more than asked for. `actor` is an id or a name; an action
 /// that ends in a dot stands for all of a room.
 pub(super) fn page(tx: &mut Tx, filter: &Filter, page: &PageQuery) -> Result<Vec<Entry>, Problem> {
     let (at, id, limit) = page.newest_first()?;
-    tx.all(
+    let sql = concat!(
         "SELECT id, at_ms, actor_kind, actor_id, actor_name, action, target, tenant_id, project_id, outcome, reason, \
          correlation_id, source_ip, before_json, after_json, seq, hash FROM audit_events \
          WHERE (at_ms, id) < ($1, $2) \
@@ -88,7 +99,14 @@ pub(super) fn page(tx: &mut Tx, filter: &Filter, page: &PageQuery) -> Result<Vec
          AND (CAST($9 AS TEXT) IS NULL OR correlation_id = $9) \
          AND (CAST($10 AS BIGINT) IS NULL OR at_ms >= $10) \
          AND (CAST($11 AS BIGINT) IS NULL OR at_ms < $11) \
-         ORDER BY at_ms DESC, id DESC LIMIT $3",
+         AND (CAST($12 AS TEXT) IS NULL OR REPLACE(",
+        words!(),
+        ", $12, '') <> ",
+        words!(),
+        ") ORDER BY at_ms DESC, id DESC LIMIT $3"
+    );
+    tx.all(
+        sql,
         &values![
             at,
             id,
@@ -101,6 +119,7 @@ pub(super) fn page(tx: &mut Tx, filter: &Filter, page: &PageQuery) -> Result<Vec
             filter.correlation_id.clone(),
             filter.from_ms,
             filter.to_ms,
+            filter.text.clone(),
         ],
         read,
     )

@@ -74,6 +74,8 @@ verbs! {
     HealthReady                = "health.ready":                ANYONE,    ANYONE;
     OpenapiShow                = "openapi.show":                ANYONE,    ANYONE;
     MetricsShow                = "metrics.show":                NONE,      STAFF;
+    DownloadsList              = "downloads.list":              SIGNED_IN, SIGNED_IN;
+    DownloadsShow              = "downloads.show":              SIGNED_IN, SIGNED_IN;
     AuthLogin                  = "auth.login":                  ANYONE,    ANYONE;
     AuthSignup                 = "auth.signup":                 ANYONE,    NONE;
     AuthRefresh                = "auth.refresh":                ANYONE,    ANYONE;
@@ -90,6 +92,11 @@ verbs! {
     ApiKeysRevoke              = "api_keys.revoke":             SIGNED_IN, NONE;
     ProjectsList               = "projects.list":               VIEWERS,   NONE;
     ProjectsCreate             = "projects.create":             TENANTS,   NONE;
+    ProjectsShow               = "projects.show":               VIEWERS,   NONE;
+    ProjectsUpdate             = "projects.update":             TENANTS,   NONE;
+    ProjectsSetDefault         = "projects.set_default":        TENANTS,   NONE;
+    ProjectsImpact             = "projects.impact":             VIEWERS,   NONE;
+    ProjectsDelete             = "projects.delete":             TENANTS,   NONE;
     SshKeysList                = "ssh_keys.list":               SIGNED_IN, NONE;
     SshKeysCreate              = "ssh_keys.create":             SIGNED_IN, NONE;
     SshKeysDelete              = "ssh_keys.delete":             SIGNED_IN, NONE;
@@ -185,6 +192,8 @@ verbs! {
     EventsStream               = "events.stream":               SIGNED_IN, SIGNED_IN;
     WorkloadsList              = "workloads.list":              VIEWERS,   NONE;
     AttentionList              = "attention.list":              NONE,      STAFF;
+    AttentionAck               = "attention.ack":               NONE,      OPS;
+    AttentionUnack             = "attention.unack":             NONE,      OPS;
     OverviewShow               = "overview.show":               NONE,      STAFF;
     SearchShow                 = "search.show":                 SIGNED_IN, SIGNED_IN;
 }

@@ -182,6 +182,8 @@ pub const COMMAND_WORDS: usize = 1024;
 pub const EDGE_SILENCE: Duration = Duration::from_secs(10);
 /// How long a stopping coordinator waits for what is running.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// Longest time for writing the latest means when the process ends.
+pub const LAST_MEANS: Duration = Duration::from_secs(3);
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MOST);
 const _: () = assert!(STORE_BATCH[0] <= STORE_QUEUE && STORE_BATCH[1] <= STORE_QUEUE && STORE_BATCH[2] <= STORE_QUEUE);

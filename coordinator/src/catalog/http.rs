@@ -51,6 +51,8 @@ pub(super) struct SkuView {
     pub total: usize,
     /// `available` or `unavailable`.
     pub availability: &'static str,
+    /// Counts edits; for `If-Match`.
+    pub version: i64,
     /// Since when.
     pub created_at: String,
 }
@@ -158,6 +160,7 @@ fn view(sku: Sku, (free, total): (usize, usize)) -> SkuView {
         free,
         total,
         availability: if free > 0 { "available" } else { "unavailable" },
+        version: sku.version,
         created_at: rfc3339(sku.created_ms),
     }
 }

@@ -34,7 +34,7 @@ pub async fn create(app: &App, cx: &Cx, sku: Sku) -> Result<Sku, Problem> {
 pub(super) struct Edit {
     /// Unique.
     pub name: Option<String>,
-    /// Part of NVML's name, in any case.
+    /// Part of NVML's name, in any case; empty: any.
     pub gpu_model: Option<String>,
     /// MIG profile, for kind `mig`.
     pub profile: Option<String>,
@@ -56,7 +56,9 @@ impl Edit {
     fn over(&self, mut sku: Sku) -> Sku {
         let edit = self.clone();
         sku.name = edit.name.unwrap_or(sku.name);
-        sku.gpu_model = edit.gpu_model.map(|model| model.trim().to_owned()).or(sku.gpu_model);
+        if let Some(model) = edit.gpu_model {
+            sku.gpu_model = Some(model.trim().to_owned()).filter(|model| !model.is_empty());
+        }
         sku.profile = edit.profile.or(sku.profile);
         sku.gpus = edit.gpus.unwrap_or(sku.gpus);
         sku.size.cpu_milli = edit.cpu_milli.unwrap_or(sku.size.cpu_milli);

@@ -190,17 +190,17 @@ pub(super) fn related(row: &Operation, door: Door, retried_by: &[OperationId]) -
     match (row.subject_kind.as_str(), door) {
         ("allocation", Door::Console) => links.push(link("allocation", "Workload", format!("/workloads/{subject}"))),
         ("allocation", Door::Operator) => {
-            links.push(link("allocation", "Allocation", format!("/allocations?subject={subject}")));
+            links.push(link("allocation", "Allocation", format!("/platform/allocations?open={subject}")));
         }
-        ("node", Door::Operator) => links.push(link("node", "Node", format!("/nodes/{subject}"))),
+        ("node", Door::Operator) => links.push(link("node", "Node", format!("/platform/lifecycle/nodes/{subject}"))),
         _ => {}
     }
     if door == Door::Operator {
         let node = row.context.get("node_id").and_then(|id| id.as_str());
         if let Some(node) = node.filter(|node| node != subject) {
-            links.push(link("node", "Node", format!("/nodes/{node}")));
+            links.push(link("node", "Node", format!("/platform/lifecycle/nodes/{node}")));
         }
-        links.push(link("audit", "Audit trail", format!("/audit?correlation_id={}", row.correlation_id)));
+        links.push(link("audit", "Audit trail", format!("/platform/evidence?correlation_id={}", row.correlation_id)));
     }
     if let Some(first) = row.retry_of {
         links.push(link("retry_of", "The attempt before", href(first)));
@@ -255,15 +255,20 @@ mod tests {
                 "allocation",
                 node,
                 Door::Operator,
-                vec!["/admin/operations", "/allocations?subject=xx_1", "/nodes/nd_2", "/audit?correlation_id=co_1"],
+                vec![
+                    "/admin/operations",
+                    "/platform/allocations?open=xx_1",
+                    "/platform/lifecycle/nodes/nd_2",
+                    "/platform/evidence?correlation_id=co_1",
+                ],
             ),
             (
                 "node",
                 json!({"node_id": "xx_1"}),
                 Door::Operator,
-                vec!["/admin/operations", "/nodes/xx_1", "/audit?correlation_id=co_1"],
+                vec!["/admin/operations", "/platform/lifecycle/nodes/xx_1", "/platform/evidence?correlation_id=co_1"],
             ),
-            ("unknown", json!({}), Door::Operator, vec!["/admin/operations", "/audit?correlation_id=co_1"]),
+            ("unknown", json!({}), Door::Operator, vec!["/admin/operations", "/platform/evidence?correlation_id=co_1"]),
         ] {
             let links = related(&row(subject, context), door, &[]);
             let hrefs: Vec<_> = links.iter().map(|link| link.href.as_str()).collect();

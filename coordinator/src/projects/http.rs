@@ -1,14 +1,14 @@
 //! Projects over HTTP.
 
-use super::{Project, store};
+use super::{Project, store, verbs};
 use crate::app::App;
-use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::rfc3339;
-use crate::base::http::{Caller, Json, Page, PageQuery, Problem, ProblemBody, Query};
-use crate::base::limits;
+use crate::base::http::{Caller, IfMatch, Json, Page, PageQuery, Path, Problem, ProblemBody, Query, with_etag};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use muster_protocol::ids::ProjectId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,6 +22,8 @@ pub struct ProjectReply {
     pub name: String,
     /// Whether things go here when nobody said otherwise.
     pub is_default: bool,
+    /// For `If-Match`.
+    pub version: i64,
     /// RFC 3339.
     pub created_at: String,
 }
@@ -32,6 +34,7 @@ impl From<Project> for ProjectReply {
             id: project.id.to_string(),
             name: project.name,
             is_default: project.is_default,
+            version: project.version,
             created_at: rfc3339(project.created_ms),
         }
     }
@@ -70,23 +73,55 @@ async fn create(
     Caller(cx): Caller,
     Json(new): Json<NewProject>,
 ) -> Result<(StatusCode, Json<ProjectReply>), Problem> {
+    Ok((StatusCode::CREATED, Json(verbs::create(&app, &cx, &new.name).await?.into())))
+}
+
+/// One project. Foreign, unknown and deleted ones answer the same.
+#[utoipa::path(get, path = "/api/v1/projects/{project_id}", operation_id = "projects.show", tag = "projects",
+    params(("project_id" = String, Path)), responses((status = 200, body = ProjectReply)))]
+async fn show(State(app): State<App>, Caller(cx): Caller, Path(id): Path<ProjectId>) -> Result<Response, Problem> {
     let tenant = cx.tenant_id()?;
-    authz::require(&cx, Verb::ProjectsCreate, Scope::Tenant(tenant))?;
-    let name = new.name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > 100 || name.contains(char::is_control) {
-        return Err(Problem::invalid("name", "invalid", "A name has 1 to 100 characters on one line."));
-    }
-    let made = app.store.write(move |tx| {
-        if store::count(tx, tenant)? >= limits::PROJECTS {
-            return Err(Problem::conflict("too_many_projects", "The tenant has as many projects as one may have."));
-        }
-        store::create_in(tx, &cx, tenant, &name, false).map(audit::unchanged)
-    });
-    Ok((StatusCode::CREATED, Json(made.await?.into())))
+    authz::require(&cx, Verb::ProjectsShow, Scope::Tenant(tenant))?;
+    let found = app.store.read(move |tx| store::find_in(tx, tenant, id)).await?;
+    Ok(with_etag(found.version, Json(ProjectReply::from(found))))
+}
+
+/// What is changed of a project; what is left out stays.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectEdit {
+    /// 1 to 100 characters on one line, unique in the tenant.
+    pub name: Option<String>,
+}
+
+/// Renames a project. 409 `name_taken`, 412 `stale_version`.
+#[utoipa::path(patch, path = "/api/v1/projects/{project_id}", operation_id = "projects.update", tag = "projects",
+    params(("project_id" = String, Path), ("If-Match" = String, Header)), request_body = ProjectEdit,
+    responses((status = 200, body = ProjectReply), (status = 409, body = ProblemBody)))]
+async fn update(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<ProjectId>,
+    version: IfMatch,
+    Json(edit): Json<ProjectEdit>,
+) -> Result<Response, Problem> {
+    let project = verbs::rename(&app, &cx, id, version, edit.name).await?;
+    Ok(with_etag(project.version, Json(ProjectReply::from(project))))
+}
+
+/// Makes a project the default one. Doing it twice changes nothing.
+#[utoipa::path(post, path = "/api/v1/projects/{project_id}/set-default", operation_id = "projects.set_default",
+    tag = "projects", params(("project_id" = String, Path)), responses((status = 200, body = ProjectReply)))]
+async fn set_default(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<ProjectId>,
+) -> Result<Json<ProjectReply>, Problem> {
+    Ok(Json(verbs::set_default(&app, &cx, id).await?.into()))
 }
 
 /// Routes of the console door.
 #[must_use]
 pub fn console_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, update)).routes(routes!(set_default))
 }

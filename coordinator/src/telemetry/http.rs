@@ -110,7 +110,8 @@ impl MetricsView {
     }
 }
 
-/// The last minutes of a node and its GPUs. Null where nothing was measured.
+/// What a node and its GPUs measured: by the second for the last fifteen minutes; with `step` from 60 on means, by the
+/// minute for a day and by the hour for a month. Null where nothing was measured.
 #[utoipa::path(get, path = "/api/v1/admin/nodes/{node_id}/metrics", operation_id = "nodes.metrics", tag = "telemetry",
     params(("node_id" = String, Path), SpanQuery), responses((status = 200, body = MetricsView)))]
 async fn metrics(
@@ -121,8 +122,16 @@ async fn metrics(
 ) -> Result<JsonText, Problem> {
     authz::require(&cx, Verb::NodesMetrics, Scope::Platform)?;
     let span = query.span(cx.now_ms)?;
-    app.store.read(move |tx| nodes::store::get_in(tx, id)).await?;
     let app_ = app.clone();
+    if span.is_long() {
+        let series = app.store.read(move |tx| {
+            nodes::store::get_in(tx, id)?;
+            super::node_history_in(tx, &app_.telemetry, id, span)
+        });
+        let series = series.await?;
+        return app.cpu.run(move || JsonText::of(&MetricsView::of(span, series))).await?;
+    }
+    app.store.read(move |tx| nodes::store::get_in(tx, id)).await?;
     app.cpu.run(move || JsonText::of(&MetricsView::of(span, app_.telemetry.node_series(id, span)))).await?
 }
 

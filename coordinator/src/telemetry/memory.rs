@@ -85,9 +85,9 @@ impl When {
 }
 
 #[derive(Debug)]
-struct Track<T, const N: usize> {
+pub(super) struct Track<T, const N: usize> {
     latest: Taken<T>,
-    ring: Ring<N>,
+    pub(super) ring: Ring<N>,
 }
 
 impl<T, const N: usize> Track<T, N> {
@@ -106,10 +106,10 @@ impl<T, const N: usize> Track<T, N> {
 }
 
 #[derive(Debug, Default)]
-struct NodeTracks {
-    host: Option<Track<HostSample, 3>>,
-    gpus: HashMap<String, Track<GpuSample, 6>>,
-    cells: HashMap<AllocationId, Track<CellSample, 3>>,
+pub(super) struct NodeTracks {
+    pub(super) host: Option<Track<HostSample, 3>>,
+    pub(super) gpus: HashMap<String, Track<GpuSample, 6>>,
+    pub(super) cells: HashMap<AllocationId, Track<CellSample, 3>>,
     shed: u64,
 }
 
@@ -248,7 +248,7 @@ impl Telemetry {
         self.lock().remove(&node);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, NodeTracks>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, NodeTracks>> {
         // A panic while holding the lock leaves at worst one sample half taken.
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,17 +2,18 @@
 
 use super::lease;
 use super::workloads::{self, ActivityLine, HomeView, WorkloadPage, WorkloadQuery};
-use crate::allocations;
 use crate::app::App;
 use crate::base::authz::Verb;
 use crate::base::http::{Caller, Json, JsonText, Page, PageQuery, Path, Problem, Query};
 use crate::telemetry::http::{MetricsView, SpanQuery};
+use crate::{allocations, telemetry};
 use axum::extract::State;
 use muster_protocol::ids::AllocationId;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The last minutes of a workload and of the GPUs it leases whole, within its lease. Null where nothing was
-/// measured; no series where nothing was ever reported.
+/// What a workload and the GPUs it leases whole measured within its lease: by the second for the last fifteen minutes;
+/// with `step` from 60 on means, by the minute for a day and by the hour for a month. Null where nothing was measured;
+/// no series where nothing was ever reported.
 #[utoipa::path(get, path = "/api/v1/workloads/{workload_id}/metrics", operation_id = "allocations.metrics",
     tag = "workloads", params(("workload_id" = String, Path), SpanQuery),
     responses((status = 200, body = MetricsView)))]
@@ -33,7 +34,13 @@ async fn metrics(
     let Some(span) = lease::within(asked, row.active_ms, row.release_ms.or(row.ended_ms)) else {
         return Ok(Json(MetricsView::of(asked, Vec::new())));
     };
-    let series = app.telemetry.cell_series(row.node_id, id, &lease::whole_gpus(&slots), span);
+    let gpus = lease::whole_gpus(&slots);
+    let series = if span.is_long() {
+        let (looked, node) = (app.clone(), row.node_id);
+        app.store.read(move |tx| telemetry::cell_history_in(tx, &looked.telemetry, (node, id), &gpus, span)).await?
+    } else {
+        app.telemetry.cell_series(row.node_id, id, &gpus, span)
+    };
     Ok(Json(MetricsView::of(span, series)))
 }
 

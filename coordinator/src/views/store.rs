@@ -16,6 +16,8 @@ pub(super) struct Filter {
     pub project_id: Option<ProjectId>,
     /// In the name, in lower case.
     pub text: Option<String>,
+    /// With a label: `name`, or `name=value`.
+    pub label: Option<String>,
     /// Failures before this time no longer ask for attention, ms since 1970.
     pub failed_since_ms: i64,
 }
@@ -43,6 +45,8 @@ pub(super) fn page(
          OR ($7 = 'history' AND state IN ('released', 'failed')) \
          OR ($7 = 'attention' AND (state IN ('degraded', 'release_failed') \
          OR (state = 'failed' AND COALESCE(ended_ms, created_ms) > $8)))) \
+         AND (CAST($9 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM allocation_labels l \
+         WHERE l.allocation_id = allocations.id AND (l.name = $9 OR l.name || '=' || l.value = $9))) \
          ORDER BY created_ms DESC, id DESC LIMIT $4",
         &values![
             filter.tenant_id,
@@ -52,7 +56,8 @@ pub(super) fn page(
             filter.project_id,
             filter.text.clone(),
             &filter.view,
-            filter.failed_since_ms
+            filter.failed_since_ms,
+            filter.label.clone(),
         ],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )

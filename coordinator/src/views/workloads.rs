@@ -7,6 +7,7 @@ use crate::base::clock::rfc3339;
 use crate::base::http::{Page, PageQuery, Problem};
 use crate::base::store::Tx;
 use crate::cx::Cx;
+use crate::nodes;
 use muster_protocol::ids::{AllocationId, ProjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,6 +34,8 @@ pub(super) struct WorkloadQuery {
     pub project_id: Option<String>,
     /// A part of the name, or the whole id.
     pub q: Option<String>,
+    /// With this label: its name, or `name=value`.
+    pub label: Option<String>,
 }
 
 /// How many workloads each view has; text that is looked for does not change them.
@@ -65,6 +68,9 @@ pub(super) struct WorkloadPage {
     pub total: Option<i64>,
     /// How many each view has.
     pub counts: CountsView,
+    /// Since when many nodes of the platform are lost together; null while they are not. What runs on them runs on,
+    /// and nothing is given up meanwhile.
+    pub many_lost_at: Option<String>,
 }
 
 /// What a person comes home to.
@@ -80,6 +86,9 @@ pub(super) struct HomeView {
     pub has_ssh_key: bool,
     /// The tenant launched something before.
     pub has_launched: bool,
+    /// Since when many nodes of the platform are lost together; null while they are not. What runs on them runs on,
+    /// and nothing is given up meanwhile.
+    pub many_lost_at: Option<String>,
 }
 
 /// A line of a workload's life.
@@ -112,7 +121,8 @@ fn filter(cx: &Cx, query: &WorkloadQuery) -> Result<Filter, Problem> {
     }
     let wrong = |_| Problem::invalid("project_id", "invalid", "This is not an id.");
     let project_id = query.project_id.as_deref().map(str::parse::<ProjectId>).transpose().map_err(wrong)?;
-    Ok(Filter { tenant_id: cx.tenant_id()?, view, project_id, text, failed_since_ms: cx.now_ms - FAILED_FOR_MS })
+    let label = query.label.clone().filter(|label| !label.is_empty());
+    Ok(Filter { tenant_id: cx.tenant_id()?, view, project_id, text, label, failed_since_ms: cx.now_ms - FAILED_FOR_MS })
 }
 
 fn shown(tx: &mut Tx, filter: &Filter, paging: &PageQuery) -> Result<Page<AllocationView>, Problem> {
@@ -135,8 +145,13 @@ pub(super) fn list_in(tx: &mut Tx, cx: &Cx, query: &WorkloadQuery) -> Result<Wor
         "history" => counts.history,
         _ => counts.all,
     };
-    let total = filter.text.is_none().then_some(of_view);
-    Ok(WorkloadPage { items: page.items, next_cursor: page.next_cursor, total, counts: counts.into() })
+    let total = (filter.text.is_none() && filter.label.is_none()).then_some(of_view);
+    let many_lost_at = many_lost_in(tx)?;
+    Ok(WorkloadPage { items: page.items, next_cursor: page.next_cursor, total, counts: counts.into(), many_lost_at })
+}
+
+fn many_lost_in(tx: &mut Tx) -> Result<Option<String>, Problem> {
+    Ok(nodes::fuse::store::blown_in(tx)?.map(|blown| rfc3339(blown.since_ms)))
 }
 
 /// What the caller comes home to.
@@ -152,6 +167,7 @@ pub(super) fn home_in(tx: &mut Tx, cx: &Cx) -> Result<HomeView, Problem> {
         counts: store::counts(tx, &active)?.into(),
         has_ssh_key,
         has_launched,
+        many_lost_at: many_lost_in(tx)?,
     })
 }
 

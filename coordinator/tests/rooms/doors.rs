@@ -51,6 +51,7 @@ pub(crate) fn nowhere(path: &str) -> String {
             ("operation", "op"),
             ("task", if path.contains("/nodes/") { "nt" } else { "op" }),
             ("sku", "ku"),
+            ("project", "pj"),
             ("key", "sk"),
             ("token", "bt"),
             ("user", "us"),

@@ -88,3 +88,32 @@ fn health_metrics_and_documents_are_where_they_belong() {
         assert_eq!(named.headers["x-correlation-id"], given);
     });
 }
+
+#[test]
+fn a_text_is_found_wherever_it_stands_in_an_event() {
+    with_world(async |world| {
+        let ada = world.bearer_of("ada").await;
+        let body = r#"{"name":"Grüne Wiese"}"#;
+        let named = post(&world.console, "/api/v1/projects", &[("authorization", &ada)], body).await;
+        let project = named.ok()["id"].as_str().unwrap().to_owned();
+        let root = world.operator_bearer().await;
+        let auth = [("authorization", root.as_str())];
+        let find = async |query: &str| get(&world.operator, &format!("/api/v1/admin/audit-logs?{query}"), &auth).await;
+        let targets = async |query: &str| {
+            let found = find(query).await.ok();
+            let all = found["items"].as_array().unwrap().iter().map(|one| one["target"].as_str().unwrap().to_owned());
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(targets("q=gr%C3%BCne%20WIESE").await, [project.as_str()], "in what was there afterwards");
+        assert_eq!(targets(&format!("q={}", project.to_uppercase())).await, [project.as_str()], "in an id");
+        assert_eq!(targets("q=projects.create&actor=nobody").await, Vec::<String>::new(), "beside other filters");
+        assert_eq!(targets("q=%25").await, Vec::<String>::new(), "no wild card");
+        assert!(targets("q=%20").await.len() > 2, "nothing to look for");
+        assert_eq!(find(&format!("q={}", "x".repeat(101))).await.refusal(), (422, "validation_failed"));
+        let export = format!("/api/v1/admin/audit-logs/export?format=jsonl&q={project}");
+        let lines = get(&world.operator, &export, &auth).await.text;
+        // The export is an event that holds its own filters. Between the lines stand the lengths of chunks.
+        let events: Vec<_> = lines.lines().filter(|line| line.starts_with('{')).collect();
+        assert!(events.len() == 2 && events.iter().all(|line| line.contains(&project)), "{lines}");
+    });
+}

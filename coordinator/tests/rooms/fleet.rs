@@ -18,7 +18,7 @@ const GPU: &str = "GPU-1";
 /// An operator at the operator door.
 pub(crate) struct Operator<'a> {
     world: &'a World,
-    bearer: String,
+    pub(crate) bearer: String,
     keys: std::cell::Cell<u32>,
 }
 

@@ -191,8 +191,8 @@ fn links_are_those_that_the_viewer_may_follow() {
         let (node, id, _link) = probe(&operator, world).await;
         let links = operator.get(&format!("{OPERATIONS}/{id}/related")).await.ok();
         let hrefs: Vec<_> = links["items"].as_array().unwrap().iter().map(|link| text(&link["href"])).collect();
-        assert_eq!(hrefs[..2], ["/admin/operations", &format!("/nodes/{node}")]);
-        assert!(hrefs[2].starts_with("/audit?correlation_id=co_"), "{hrefs:?}");
+        assert_eq!(hrefs[..2], ["/admin/operations", &format!("/platform/lifecycle/nodes/{node}")]);
+        assert!(hrefs[2].starts_with("/platform/evidence?correlation_id=co_"), "{hrefs:?}");
         let ada = world.bearer_of("ada").await;
         let foreign = get(&world.console, &format!("{OPERATIONS}/{id}/related"), &[("authorization", &ada)]).await;
         assert_eq!(foreign.refusal(), (404, "not_found"));

@@ -78,6 +78,48 @@ fn the_queue_names_what_waits_and_forgets_it_when_its_cause_is_gone() {
 }
 
 #[test]
+fn what_one_operator_has_seen_the_others_see_and_nothing_is_hidden_by_it() {
+    with_world(async |world| {
+        const QUEUE: &str = "/api/v1/admin/attention";
+        let operator = Operator::new(world).await;
+        for _ in 0..2 {
+            let token = operator.mint(json!({})).await;
+            let _ = Machine::new(world).enrol(token["token"].as_str().unwrap()).await;
+        }
+        let queue = operator.get(QUEUE).await.ok();
+        assert_eq!(
+            (&queue["total"], &queue["unseen"], &queue["items"][0]["seen"]),
+            (&json!(2), &json!(2), &Value::Null)
+        );
+        let id = queue["items"][0]["id"].as_str().unwrap().to_owned();
+        let ack = format!("{QUEUE}/{id}/ack");
+        let missing = format!("{QUEUE}/needs_approval:nd_{}/ack", "0".repeat(26));
+        assert_eq!(operator.post(&missing, &json!({})).await.refusal(), (404, "not_found"));
+        let long = json!({ "note": "x".repeat(501) });
+        assert_eq!(operator.post(&ack, &long).await.refusal(), (422, "validation_failed"));
+        assert_eq!(operator.post(&ack, &json!({ "nite": "x" })).await.refusal().0, 422);
+        let seen = operator.post(&ack, &json!({ "note": " on my way " })).await.ok();
+        assert_eq!((&seen["seen"]["by"], &seen["seen"]["note"]), (&json!("root"), &json!("on my way")));
+        let queue = operator.get(QUEUE).await.ok();
+        assert_eq!((&queue["total"], &queue["unseen"]), (&json!(2), &json!(1)));
+        assert_eq!(
+            (&queue["items"][1]["id"], &queue["items"][1]["seen"]),
+            (&json!(id), &seen["seen"]),
+            "it comes last"
+        );
+        let trail = operator.get("/api/v1/admin/audit-logs?action=attention.ack").await.ok();
+        assert_eq!((&trail["items"][0]["target"], &trail["items"][0]["reason"]), (&json!(id), &json!("on my way")));
+        for _ in 0..2 {
+            let headers = [("authorization", operator.bearer.as_str())];
+            assert_eq!(send(&world.operator, "DELETE", &ack, &headers, b"").await.status, 204);
+            assert_eq!(operator.get(QUEUE).await.ok()["unseen"], 2);
+        }
+        let trail = operator.get("/api/v1/admin/audit-logs?action=attention.unack").await.ok();
+        assert_eq!(trail["items"].as_array().unwrap().len(), 1, "the second time changed nothing");
+    });
+}
+
+#[test]
 fn nodes_are_found_by_name_and_state_page_by_page() {
     with_world(async |world| {
         let operator = Operator::new(world).await;

@@ -10,10 +10,8 @@ import type { AuditEvent, Chain } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Button, Choice, type Column, Empty, Failed, FilteredEmpty, Id, Notice, Page, PagedTable, Search, State, When } from "../../ui/kit";
 import { Drawer } from "./Drawer";
+import type { Filters } from "./filters";
 import "./audit.css";
-
-export const FILTERS = ["actor", "action", "target", "outcome", "correlation_id", "from", "to"] as const;
-export type Filters = Partial<Record<(typeof FILTERS)[number] | "event", string>>;
 
 const OUTCOMES = [
   ["", "Any outcome"],
@@ -44,6 +42,7 @@ export function Audit({ filters, onFilters }: { filters: Filters; onFilters: (fi
     <Page title="Audit log" aside={<Freshness at={list.dataUpdatedAt} pause={pause} />}>
       <Evidence narrow={narrow} />
       <div className="filters">
+        <Search label="Any text" value={filters.q ?? ""} onChange={set("q")} />
         <Search label="Who: id or name" value={filters.actor ?? ""} onChange={set("actor")} />
         <Search label="Action, such as nodes." value={filters.action ?? ""} onChange={set("action")} />
         <Search label="Target id" value={filters.target ?? ""} onChange={set("target")} />

@@ -30,8 +30,7 @@ export function Docs() {
       <section className="card stack">
         <h2>The command line</h2>
         <p>
-          The <code>muster</code> program stands beside the coordinator that serves this page (<code>make build</code> leaves it in{" "}
-          <code>target/release</code>). Ask whoever runs Muster here for it.
+          <Go to="/developer/downloads">Download</Go> the <code>muster</code> program that fits this installation, then:
         </p>
         <Lines of={lines} />
       </section>

@@ -1,5 +1,6 @@
 // The pages for people who write programs.
 export const DEVELOPER = [
   ["/developer/docs", "Getting started"],
+  ["/developer/downloads", "Downloads"],
   ["/developer/api", "API reference"],
 ] as const;

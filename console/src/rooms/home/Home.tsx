@@ -6,6 +6,7 @@ import { meQuery } from "../../api/me";
 import type { Allocation, Home as View, Operation } from "../../api/types";
 import { Ago, Badge, Empty, Go, GoButton, Loaded, Page, State, Table } from "../../ui/kit";
 import { sayKind } from "../tasks/words";
+import { ManyLost } from "../workloads/ManyLost";
 import { NextStep } from "../workloads/NextStep";
 
 export function Home() {
@@ -23,6 +24,7 @@ export function Home() {
       <Loaded query={home}>
         {(it) => (
           <>
+            <ManyLost at={it.many_lost_at} />
             {(!it.has_ssh_key || !it.has_launched) && <FirstSteps of={it} />}
             <Attention of={it} />
             {it.has_launched && (
@@ -128,7 +130,7 @@ function Running({ of }: { of: View }) {
                     Terminal
                   </GoButton>
                 ) : (
-                  <span className="hint">{one.step ?? "not up yet"}</span>
+                  <span className="hint">{one.state === "degraded" ? "not reachable now" : (one.step ?? "not up yet")}</span>
                 ),
             },
           ]}

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { at } from "../../api/at";
 import type { Node } from "../../api/types";
 import { Area, Button, Dialog, Failed, Field, useAct } from "../../ui/kit";
+import { labelsOf, linesOf } from "../labels";
 
 export function EditNode({ of, blocked, onDone }: { of: Node; blocked: string | undefined; onDone: () => void }) {
   const [open, setOpen] = useState(false);
@@ -58,22 +59,4 @@ export function EditNode({ of, blocked, onDone }: { of: Node; blocked: string | 
       </Dialog>
     </>
   );
-}
-
-function linesOf(labels: Record<string, string>): string {
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join("\n");
-}
-
-/** Undefined if a line is no label. */
-export function labelsOf(text: string): Record<string, string> | undefined {
-  const labels: Record<string, string> = {};
-  for (const line of text.split("\n").map((one) => one.trim())) {
-    if (!line) continue;
-    const cut = line.indexOf("=");
-    if (cut < 1) return undefined;
-    labels[line.slice(0, cut).trim()] = line.slice(cut + 1).trim();
-  }
-  return labels;
 }

@@ -5,6 +5,7 @@ import { listQuery } from "../../api/lists";
 import type { Node } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Choice, type Column, Empty, Family, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State } from "../../ui/kit";
+import { Fuse } from "../overview/Fuse";
 import { Queue } from "../overview/Queue";
 import { LIFECYCLE, TOKENS, nodePath } from "../paths";
 import { busy, memory, models } from "./words";
@@ -96,6 +97,7 @@ export function Nodes({ filters, onFilters }: { filters: Filters; onFilters: (fi
       }
     >
       <Family label="Lifecycle" links={FAMILY} />
+      <Fuse every={every} />
       <Queue family="lifecycle" every={every} />
       <section className="stack" aria-labelledby="nodes-head">
         <h2 id="nodes-head">All nodes</h2>

@@ -1,10 +1,10 @@
 // What a node measures, as pictures and as the same numbers in a table. What was not measured is a gap.
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Suspense, lazy, useState } from "react";
 import { at } from "../../api/at";
-import { oneQuery } from "../../api/lists";
 import type { Metrics, Node } from "../../api/types";
-import { Freshness, usePause } from "../../ui/Freshness";
+import { Freshness } from "../../ui/Freshness";
+import { CHOICES, grain } from "../metrics/ranges";
+import { useMetrics } from "../metrics/useMetrics";
 import { Button, Choice, Empty, Loaded, Loading, Table } from "../../ui/kit";
 
 const Chart = lazy(() => import("../../ui/Chart"));
@@ -29,13 +29,6 @@ const HOST_KINDS: Record<string, Kind> = {
   memory_used_bytes: { word: "Memory in use", unit: "GiB", by: GIB },
 };
 
-/** Seconds back, seconds a point, and how often it is asked for, ms. */
-const RANGES: Record<string, { word: string; back: number; step: number; every: number }> = {
-  "5": { word: "5 minutes, live", back: 300, step: 1, every: 1000 },
-  "15": { word: "15 minutes", back: 900, step: 3, every: 3000 },
-  "60": { word: "1 hour", back: 3600, step: 10, every: 10_000 },
-};
-
 interface Picture {
   id: string;
   title: string;
@@ -44,22 +37,15 @@ interface Picture {
 }
 
 export function NodeMetrics({ of }: { of: Node }) {
-  const pause = usePause();
-  const [chosen, setChosen] = useState("5");
   const [asTable, setAsTable] = useState(false);
-  const range = RANGES[chosen] ?? { word: "", back: 300, step: 1, every: 1000 };
-  const metrics = useQuery({
-    ...oneQuery<Metrics>(at("/api/v1/admin/nodes/{node_id}/metrics", { node_id: of.id })),
-    queryKey: ["node metrics", of.id, chosen],
-    queryFn: ({ signal }) => stretch(of.id, range, signal),
-    refetchInterval: pause.paused ? false : range.every,
-    placeholderData: keepPreviousData,
-  });
+  const path = at("/api/v1/admin/nodes/{node_id}/metrics", { node_id: of.id });
+  const { metrics, range, chosen, choose, pause } = useMetrics({ path, topic: `metrics:${of.id}` });
   return (
     <div className="stack">
       <div className="row apart">
-        <Choice label="Range" value={chosen} onChange={setChosen} options={Object.entries(RANGES).map(([id, { word }]) => [id, word] as const)} />
+        <Choice label="Range" value={chosen} onChange={choose} options={CHOICES} />
         <div className="row">
+          <span className="hint">{grain(range)}</span>
           <Freshness at={metrics.dataUpdatedAt} pause={pause} />
           <Button small aria-pressed={asTable} onPress={() => setAsTable(!asTable)}>
             {asTable ? "Show as pictures" : "Show as tables"}
@@ -90,14 +76,6 @@ export function NodeMetrics({ of }: { of: Node }) {
   );
 }
 
-async function stretch(node: string, range: { back: number; step: number }, signal: AbortSignal): Promise<Metrics> {
-  const { ask } = await import("../../api/http");
-  const to = Math.floor(Date.now() / 1000 / range.step) * range.step;
-  const time = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
-  const filters = { from: time(to - range.back), to: time(to), step: range.step };
-  return ask<Metrics>(at("/api/v1/admin/nodes/{node_id}/metrics", { node_id: node }, filters), { signal });
-}
-
 function picturesOf(data: Metrics, node: Node): Picture[] {
   const gpu = (uuid: string | null | undefined) => node.gpus.find((one) => one.uuid === uuid);
   const scaled = (points: (number | null | undefined)[], by: number) => points.map((point) => (typeof point === "number" ? point / by : null));
@@ -117,17 +95,18 @@ function Drawn({ of, from, step }: { of: Picture; from: number; step: number }) 
   const times = (of.lines[0]?.points ?? []).map((_, index) => from + index * step);
   return (
     <Suspense fallback={<Loading />}>
-      <Chart title={`${of.kind.word}. ${summary(of)}`} times={times} lines={of.lines} {...(of.kind.most ? { most: of.kind.most } : {})} />
+      <Chart title={`${of.kind.word}. ${summary(of, step)}`} times={times} lines={of.lines} {...(of.kind.most ? { most: of.kind.most } : {})} />
     </Suspense>
   );
 }
 
 /** What the picture shows, in a sentence. */
-function summary(of: Picture): string {
+function summary(of: Picture, step: number): string {
   const now = of.lines.map((line) => line.points.at(-1) ?? line.points.at(-2) ?? null).filter((value) => value !== null);
   if (now.length === 0) return "Not reported now.";
   const [least, most] = [Math.min(...now), Math.max(...now)].map((value) => value.toFixed(value < 10 ? 1 : 0));
-  return least === most ? `Now ${most} ${of.kind.unit}.` : `Now ${least} to ${most} ${of.kind.unit}.`;
+  const when = step < 60 ? "Now" : "At the end";
+  return least === most ? `${when} ${most} ${of.kind.unit}.` : `${when} ${least} to ${most} ${of.kind.unit}.`;
 }
 
 function Numbers({ of }: { of: Picture }) {

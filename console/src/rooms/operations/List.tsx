@@ -4,8 +4,9 @@ import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Operation } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
-import { Ago, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, Search, State } from "../../ui/kit";
-import { RunLink } from "../paths";
+import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Id, Page, PagedTable, Search, State } from "../../ui/kit";
+import { runPath } from "../paths";
+import { By } from "../tasks/By";
 import { took } from "../tasks/Steps";
 import { sayKind } from "../tasks/words";
 
@@ -19,13 +20,12 @@ const STATES = [
 ] as const;
 
 const COLUMNS: Column<Operation>[] = [
-  { head: "What", sort: (one) => one.kind, cell: (one) => <>{sayKind(one)} <span className="hint">{one.kind}</span></> },
+  { head: "What", sort: (one) => one.kind, cell: (one) => <Go to={runPath(one.id)} className="clip" title={`${sayKind(one)} (${one.kind})`}>{sayKind(one)}</Go> },
   { head: "State", sort: (one) => one.outcome ?? one.state, cell: (one) => <State of={one.stalled_since ? "stalled" : (one.outcome ?? one.state)} /> },
-  { head: "On", cell: (one) => <code className="clip" title={one.subject.id}>{one.subject.id || "nothing recorded"}</code> },
-  { head: "By", sort: (one) => one.initiator.name, cell: (one) => one.initiator.name || one.initiator.kind },
-  { head: "Took", number: true, cell: (one) => took(one.started_at, one.ended_at) || "not begun" },
+  { head: "On", cell: (one) => (one.subject.id ? <Id of={one.subject.id} /> : "nothing recorded") },
+  { head: "By", sort: (one) => one.initiator.name, cell: (one) => <By of={one.initiator} /> },
+  { head: "Took", number: true, cell: (one) => <span className="nowrap">{took(one.started_at, one.ended_at) || "not begun"}</span> },
   { head: "Asked for", sort: (one) => one.created_at, cell: (one) => <Ago at={one.created_at} /> },
-  { head: "Run", cell: (one) => <RunLink of={one.id} /> },
 ];
 
 export interface Filters {

@@ -1,122 +1,160 @@
-// The one record of an operation: how it went, what it was about, what it was asked with, and where to go on.
+// The one page of an operation: how it goes, what it was about, how it ended, and the way on. People who began it see
+// it as their task, staff and auditors as a run; what a door does not allow is not shown there.
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
+import { pace } from "../../api/live";
+import { useMayNot } from "../../api/me";
 import type { Accepted, Line, Operation } from "../../api/types";
-import { Freshness, usePause } from "../../ui/Freshness";
-import { Ago, AskFirst, type Column, CopyButton, Empty, Facts, Failed, Field, Go, Loading, Notice, Page, PagedTable, State, When, useGo } from "../../ui/kit";
-import { RUNS, runPath } from "../paths";
+import { Ago, AskFirst, type Column, CopyButton, Empty, Facts, Failed, Field, Go, GoButton, Loading, Notice, Page, PagedTable, State, When, useGo } from "../../ui/kit";
+import { runPath } from "../paths";
 import { Steps, took } from "../tasks/Steps";
 import { sayKind, sayLine } from "../tasks/words";
 
-const CRUMBS = [[RUNS, "Operations"]] as const;
-/** How often a run that goes on is asked for. */
+/** How often one that goes on is asked for while nobody tells of changes, ms. */
 const LIVE_MS = 700;
+const LINES_MS = 1500;
 
-export function Run({ id }: { id: string }) {
-  const pause = usePause();
+export interface Frame {
+  /** What it is called here. */
+  word: "Task" | "Run";
+  crumbs: readonly (readonly [to: string, word: string])[];
+  /** The page of another one, as a task or as a run. */
+  path: (id: string) => string;
+  /** Where that what it is about stands, if it has a page here. */
+  subjectTo: (operation: Operation) => string | undefined;
+}
+
+export function Run({ id, frame }: { id: string; frame: Frame }) {
+  const path = at("/api/v1/operations/{id}", { id });
   const run = useQuery({
-    ...oneQuery<Operation>(at("/api/v1/operations/{id}", { id })),
-    refetchInterval: (query) => (pause.paused || query.state.data?.ended_at ? false : LIVE_MS),
+    ...oneQuery<Operation>(path),
+    refetchInterval: (query) => (query.state.data?.ended_at ? false : pace(path, LIVE_MS)),
   });
-  const live = !pause.paused && !run.data?.ended_at;
-  if (!run.data) {
+  const it = run.data;
+  if (!it) {
     return (
-      <Page title="Run" crumbs={CRUMBS}>
+      <Page title={frame.word} crumbs={frame.crumbs}>
         {run.error ? <Failed error={run.error} retry={() => void run.refetch()} /> : <Loading />}
       </Page>
     );
   }
-  const it = run.data;
+  const to = frame.subjectTo(it);
+  const outcome = it.outcome ?? it.state;
   return (
-    <Page
-      title={`Run: ${sayKind(it)}`}
-      crumbs={CRUMBS}
-      aside={
-        <>
-          {!it.ended_at && <Freshness at={run.dataUpdatedAt} pause={pause} />}
-          <Acts of={it} />
-        </>
-      }
-    >
+    <Page title={frame.word === "Run" ? `Run: ${sayKind(it)}` : sayKind(it)} crumbs={frame.crumbs} aside={<Acts of={it} frame={frame} />}>
       {run.error && <Failed error={run.error} />}
       <div className="row" role="status">
-        <State of={it.outcome ?? it.state} />
-        {it.cancel_requested_at && !it.ended_at && <span className="hint">Cancelling.</span>}
+        <State of={outcome} />
+        {it.cancel_requested_at && !it.ended_at && <span className="hint">Cancelling: what was done is undone where that is possible.</span>}
       </div>
       {it.stalled_since && <Stalled of={it} />}
       {it.failure && (
-        <Notice tone={it.outcome === "partial" ? "warn" : "bad"} title={it.failure.detail || it.failure.code}>
+        <Notice tone={outcome === "partial" ? "warn" : "bad"} title={it.failure.detail || it.failure.code}>
           <p className="hint">
-            Reference <code>{it.correlation_id}</code> <CopyButton text={it.correlation_id} what="the reference" />
+            <Reference of={it} />
           </p>
         </Notice>
       )}
-      <section className="card stack" aria-labelledby="steps-head">
-        <h2 id="steps-head">Steps</h2>
-        <Steps of={it} />
-      </section>
-      <Summary of={it} />
+      {it.ended_at && to && frame.word === "Task" && (
+        <Notice tone={outcome === "succeeded" ? "good" : "warn"} title={outcome === "succeeded" ? "It is done." : "It has ended."}>
+          <div>
+            <GoButton look="primary" to={to}>
+              {it.subject.kind === "allocation" ? "Go to the workload" : "Go to what it was about"}
+            </GoButton>
+          </div>
+        </Notice>
+      )}
+      <div className="columns">
+        <Part title="Steps">
+          <Steps of={it} />
+        </Part>
+        <Part title="About">
+          <About of={it} to={to} frame={frame} />
+        </Part>
+      </div>
       <Scope of={it} />
-      <Timeline of={it.id} every={live ? 1500 : false} />
+      <Timeline of={it.id} every={it.ended_at ? false : LINES_MS} />
     </Page>
   );
 }
 
-function Summary({ of }: { of: Operation }) {
+function Part({ title, children }: { title: string; children: ReactNode }) {
   return (
-    <section className="card stack" aria-labelledby="summary-head">
-      <h2 id="summary-head">Summary</h2>
-      <Facts
-        of={[
-          ["Asked for by", `${of.initiator.name || of.initiator.kind} (${of.initiator.kind})`],
-          ["Asked for", <When key="created" at={of.created_at} />],
-          ["Began", of.started_at && <When key="started" at={of.started_at} />],
-          ["Ended", of.ended_at && <When key="ended" at={of.ended_at} />],
-          ["Took", took(of.started_at, of.ended_at)],
-          ["Attempt", of.attempt > 1 ? of.attempt : null],
-          ["Gives up by itself", !of.ended_at && of.deadline_at ? <When key="deadline" at={of.deadline_at} /> : null],
-          ["Retry of", of.retry_of && <Go key="retry" to={runPath(of.retry_of)}>View run</Go>],
-          ["Reference", <span key="reference"><code className="break">{of.correlation_id}</code> <CopyButton text={of.correlation_id} what="the reference" /></span>],
-          ["Id", <span key="id"><code className="break">{of.id}</code> <CopyButton text={of.id} what="the id" /></span>],
-        ]}
-      />
+    <section className="card stack">
+      <h2>{title}</h2>
+      {children}
     </section>
   );
 }
 
-/** A step that does not move, who has to act for it, and the way out. */
+function Reference({ of }: { of: Operation }) {
+  return (
+    <>
+      Reference <code className="break">{of.correlation_id}</code> <CopyButton text={of.correlation_id} what="the reference" />
+    </>
+  );
+}
+
+function About({ of, to, frame }: { of: Operation; to: string | undefined; frame: Frame }) {
+  const subject = of.subject.id;
+  return (
+    <Facts
+      of={[
+        ["On", subject && (to ? <Go key="to" to={to} className="break">{subject}</Go> : <code key="on" className="break">{subject}</code>)],
+        ["Asked for by", `${of.initiator.name || of.initiator.kind}${of.initiator.kind === "person" ? "" : ` (${of.initiator.kind})`}`],
+        ["Asked for", <When key="created" at={of.created_at} />],
+        ["Began", of.started_at && <When key="started" at={of.started_at} />],
+        ["Ended", of.ended_at && <When key="ended" at={of.ended_at} />],
+        ["Took", took(of.started_at, of.ended_at)],
+        ["Gives up by itself", !of.ended_at && of.deadline_at ? <When key="deadline" at={of.deadline_at} /> : null],
+        ["Attempt", of.attempt > 1 ? of.attempt : null],
+        ["Retry of", of.retry_of && <Go key="retry" to={frame.path(of.retry_of)}>The attempt before</Go>],
+        ["Project", of.project_id && <code key="project" className="break">{of.project_id}</code>],
+        ["Reference", <span key="reference" className="row tight"><code className="break">{of.correlation_id}</code> <CopyButton text={of.correlation_id} what="the reference" /></span>],
+        ["Id", <span key="id" className="row tight"><code className="break">{of.id}</code> <CopyButton text={of.id} what="the id" /></span>],
+      ]}
+    />
+  );
+}
+
+/** A step that does not move, who has to act for it, and for staff the way out. */
 function Stalled({ of }: { of: Operation }) {
   const [reason, setReason] = useState("");
+  const mayNot = useMayNot("operations.give_up");
   const owner = of.stalled_owner;
   return (
-    <Notice tone="warn" title="It stands still.">
+    <Notice tone="warn" title="It stands still for longer than it should">
       <p>
-        Its step has not moved since <Ago at={of.stalled_since} />.
-        {owner && (
+        Its step has not moved since <Ago at={of.stalled_since} />.{" "}
+        {owner?.kind === "node" ? (
           <>
-            {" "}
-            It waits for the {owner.kind} <code className="break">{owner.id}</code>.
+            It waits for its node <code className="break">{owner.id}</code>, and goes on by itself when the node answers.
           </>
+        ) : (
+          "Its operators see it too."
         )}
       </p>
-      <div>
-        <AskFirst
-          word="Give up"
-          danger
-          title="Give up on this run?"
-          ready={reason.trim() !== ""}
-          act={{ path: at("/api/v1/operations/{id}", { id: of.id }) + "/give-up", body: { reason: reason.trim() } }}
-        >
-          <p>What it would do at its deadline is done now.</p>
-          <Field label="Reason" required maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} hint="Kept in the audit log." />
-        </AskFirst>
-      </div>
+      {!mayNot && (
+        <div>
+          <AskFirst
+            word="Give up"
+            danger
+            title="Give up on this run?"
+            ready={reason.trim() !== ""}
+            act={{ path: `${at("/api/v1/operations/{id}", { id: of.id })}/give-up`, body: { reason: reason.trim() } }}
+          >
+            <p>What it would do at its deadline is done now.</p>
+            <Field label="Reason" required maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} hint="Kept in the audit log." />
+          </AskFirst>
+        </div>
+      )}
     </Notice>
   );
 }
 
+/** What it was asked with, and where one may go from it. */
 function Scope({ of }: { of: Operation }) {
   const related = useQuery(oneQuery(at("/api/v1/operations/{id}/related", { id: of.id })));
   const ways = related.data?.items ?? [];
@@ -125,11 +163,7 @@ function Scope({ of }: { of: Operation }) {
   return (
     <section className="card stack" aria-labelledby="scope-head">
       <h2 id="scope-head">Target scope</h2>
-      {of.subject.id ? (
-        <Facts of={[[of.subject.kind || "Target", <code key="subject" className="break">{of.subject.id}</code>], ["Project", of.project_id && <code key="project">{of.project_id}</code>]]} />
-      ) : (
-        <p>No target scope details were recorded for this run.</p>
-      )}
+      {!of.subject.id && <p>No target scope details were recorded for this run.</p>}
       {ways.length > 0 && (
         <nav aria-label="Open" className="row">
           <span className="hint">Open</span>
@@ -153,7 +187,13 @@ function Scope({ of }: { of: Operation }) {
 const LINES: Column<Line>[] = [
   { head: "When", cell: (row) => <When at={row.at} /> },
   { head: "What", cell: (row) => sayLine(row.kind, row.detail)[0] },
-  { head: "Detail", cell: (row) => <span className="anywhere">{sayLine(row.kind, row.detail)[1]}</span> },
+  {
+    head: "Detail",
+    cell: (row) => {
+      const [, detail] = sayLine(row.kind, row.detail);
+      return detail && <span className="anywhere">{detail}</span>;
+    },
+  },
 ];
 
 function Timeline({ of, every }: { of: string; every: number | false }) {
@@ -161,25 +201,35 @@ function Timeline({ of, every }: { of: string; every: number | false }) {
   return (
     <section className="stack tight" aria-labelledby="timeline-head">
       <h2 id="timeline-head">What happened</h2>
-      <PagedTable query={lines} label="Timeline" columns={LINES} id={(row) => String(row.seq)} empty={<Empty title="Nothing was noted" />} />
+      <PagedTable query={lines} label="Timeline" columns={LINES} id={(row) => String(row.seq)} empty={<Empty title="Nothing was noted yet" />} />
     </section>
   );
 }
 
-function Acts({ of }: { of: Operation }) {
+function Acts({ of, frame }: { of: Operation; frame: Frame }) {
   const go = useGo();
   const path = at("/api/v1/operations/{id}", { id: of.id });
-  if (!of.ended_at) {
-    return (
-      <AskFirst<Accepted> word="Cancel run" title="Cancel this run?" act={{ path: `${path}/cancel` }} blocked={of.cancel_requested_at ? "It is being cancelled." : of.cancellable ? undefined : "Runs of this kind are not cancelled."}>
-        <p>What it has done so far is undone where that is possible.</p>
-      </AskFirst>
-    );
-  }
-  if (!of.retryable) return null;
+  const word = frame.word.toLowerCase();
+  const noCancel = useMayNot("operations.cancel");
+  const noRetry = useMayNot("operations.retry");
   return (
-    <AskFirst<Accepted> word="Try again" title="Try this again?" act={{ path: `${path}/retry` }} onDone={(said) => go(runPath(said.operation_id))}>
-      <p>A new run with the same request begins, and names this one.</p>
-    </AskFirst>
+    <>
+      {!of.ended_at && (
+        <AskFirst<Accepted>
+          word={`Cancel ${word}`}
+          title={`Cancel this ${word}?`}
+          act={{ path: `${path}/cancel` }}
+          blocked={noCancel ?? (of.cancel_requested_at ? "It is being cancelled." : of.cancellable ? undefined : "It is not cancelled any more.")}
+        >
+          <p>What it has done so far is undone where that is possible.</p>
+        </AskFirst>
+      )}
+      {of.ended_at && of.retryable && (
+        <AskFirst<Accepted> word="Try again" title="Try this again?" act={{ path: `${path}/retry` }} blocked={noRetry} onDone={(said) => go(frame.path(said.operation_id))}>
+          <p>A new {word} with the same request begins, and names this one.</p>
+        </AskFirst>
+      )}
+      {frame.word === "Task" && <GoButton to={runPath(of.id)}>View run</GoButton>}
+    </>
   );
 }

@@ -6,7 +6,10 @@ import { listQuery, oneQuery } from "../../api/lists";
 import type { Operation, Overview as Numbers } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Empty, Go, Loaded, Page, State, Table, toneOf, wordOf } from "../../ui/kit";
-import { ALLOCATIONS, LIFECYCLE, RUNS, RunLink, USERS } from "../paths";
+import { ALLOCATIONS, LIFECYCLE, RUNS, USERS, runPath } from "../paths";
+import { By } from "../tasks/By";
+import { sayKind } from "../tasks/words";
+import { Fuse } from "./Fuse";
 import { Queue } from "./Queue";
 
 const EVERY_MS = 5000;
@@ -17,6 +20,7 @@ export function Overview() {
   const numbers = useQuery({ ...oneQuery(at("/api/v1/admin/overview")), refetchInterval: every });
   return (
     <Page title="Overview" aside={<Freshness at={numbers.dataUpdatedAt} pause={pause} />}>
+      <Fuse every={every} />
       <Queue every={every} />
       <Loaded query={numbers}>{(it) => <Figures of={it} />}</Loaded>
       <Recent every={every} />
@@ -126,11 +130,10 @@ function Recent({ every }: { every: number | false }) {
               rows={rows.slice(0, RECENT)}
               id={(one) => one.id}
               columns={[
-                { head: "What", cell: (one) => one.kind },
+                { head: "What", cell: (one) => <Go to={runPath(one.id)} className="clip" title={one.kind}>{sayKind(one)}</Go> },
                 { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
-                { head: "By", cell: (one) => one.initiator.name || one.initiator.kind },
+                { head: "By", cell: (one) => <By of={one.initiator} /> },
                 { head: "Asked for", cell: (one) => <Ago at={one.created_at} /> },
-                { head: "Run", cell: (one) => <RunLink of={one.id} /> },
               ]}
             />
           )

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
 import type { AttentionItem } from "../../api/types";
+import { Ack } from "./Ack";
 import { Ago, Badge, CopyButton, Go, Loaded } from "../../ui/kit";
 import { SEVERITY, TOGETHER, nextOf } from "./attention";
 import "./overview.css";
@@ -21,9 +22,9 @@ export function Queue({ family, every }: { family?: "lifecycle" | "allocations";
     <section className="stack tight" aria-labelledby="queue-head">
       <h2 id="queue-head">
         Needs action{" "}
-        {queue.data && queue.data.total > 0 && (
+        {queue.data && queue.data.unseen > 0 && (
           <span className="queue-count" aria-live="polite">
-            {queue.data.total}
+            {queue.data.unseen}
             <span className="visually-hidden"> to look at</span>
           </span>
         )}
@@ -36,13 +37,30 @@ export function Queue({ family, every }: { family?: "lifecycle" | "allocations";
             </p>
           ) : (
             <>
-              <ul className="todos">{causesOf(items).map((group) => (group.length > FOLD ? <Fold key={group[0]?.cause} items={group} /> : group.map((one) => <Item key={one.id} of={one} />)))}</ul>
+              <Todos items={items.filter((one) => !one.seen)} />
+              <Seen items={items.filter((one) => one.seen)} all={items.every((one) => one.seen)} />
               {total > items.length && <p className="hint">{`${total - items.length} more are not shown; they come up as these are dealt with.`}</p>}
             </>
           )
         }
       </Loaded>
     </section>
+  );
+}
+
+function Todos({ items }: { items: AttentionItem[] }) {
+  if (items.length === 0) return null;
+  return <ul className="todos">{causesOf(items).map((group) => (group.length > FOLD ? <Fold key={group[0]?.cause} items={group} /> : group.map((one) => <Item key={one.id} of={one} />)))}</ul>;
+}
+
+/** What somebody looks after already: it lasts, but does not stand in the way of the rest. */
+function Seen({ items, all }: { items: AttentionItem[]; all: boolean }) {
+  if (items.length === 0) return null;
+  return (
+    <details>
+      <summary>{all ? `Nothing new. ${items.length} seen and not over` : `${items.length} more, seen and not over`}</summary>
+      <Todos items={items} />
+    </details>
   );
 }
 
@@ -93,16 +111,25 @@ function Item({ of }: { of: AttentionItem }) {
             )}
           </div>
           {of.detail && <p className="hint anywhere">{of.detail}</p>}
+          {of.seen && (
+            <p className="hint anywhere">
+              Seen by {of.seen.by} <Ago at={of.seen.at} />
+              {of.seen.note && `: ${of.seen.note}`}
+            </p>
+          )}
           {of.correlation_id && (
             <p className="hint">
               Reference <code>{of.correlation_id}</code> <CopyButton text={of.correlation_id} what="the reference" />
             </p>
           )}
         </div>
-        <Go className="button small" to={next.to}>
-          {next.word}
-          <span className="visually-hidden">: {of.title}</span>
-        </Go>
+        <div className="row tight">
+          <Ack of={of} />
+          <Go className="button small" to={next.to}>
+            {next.word}
+            <span className="visually-hidden">: {of.title}</span>
+          </Go>
+        </div>
       </div>
     </li>
   );

@@ -2,24 +2,26 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { at } from "../../api/at";
-import { Problem } from "../../api/http";
 import { listQuery } from "../../api/lists";
 import { useMayNot } from "../../api/me";
 import type { Project } from "../../api/types";
-import { Ago, Badge, Button, Dialog, Empty, Failed, Family, Field, Go, Page, PagedTable, say, useAct, type Column } from "../../ui/kit";
-import { ACCESS } from "./family";
+import { Ago, Badge, Button, Dialog, Empty, Family, Go, Page, PagedTable, say, type Column } from "../../ui/kit";
+import { MakeDefault } from "./acts";
+import { ACCESS, projectPath } from "./family";
+import { NameForm } from "./NameForm";
 
 const COLUMNS: Column<Project>[] = [
   {
     head: "Name",
     cell: (one) => (
-      <Go to={`/workloads?view=all&project=${one.id}`} className="clip" title={one.name}>
+      <Go to={projectPath(one.id)} className="clip" title={one.name}>
         {one.name}
       </Go>
     ),
     sort: (one) => one.name,
   },
-  { head: "Launches go here", cell: (one) => (one.is_default ? <Badge tone="good">Unless said otherwise</Badge> : "When chosen") },
+  { head: "Launches go here", cell: (one) => (one.is_default ? <Badge tone="good">Unless said otherwise</Badge> : <MakeDefault of={one} />) },
+  { head: "Workloads", cell: (one) => <Go to={`/workloads?view=all&project=${one.id}`} aria-label={`Show workloads of ${one.name}`}>Show</Go> },
   { head: "Made", cell: (one) => <Ago at={one.created_at} />, sort: (one) => one.created_at },
 ];
 
@@ -44,36 +46,21 @@ export function Projects() {
 
 function NewProject({ blocked }: { blocked: string | undefined }) {
   const [open, setOpen] = useState(false);
-  const [name, setName] = useState("");
-  const make = useAct<Project>((made) => {
-    setOpen(false);
-    setName("");
-    say(`The project ${made.name} is made.`);
-  });
-  const problem = make.error instanceof Problem ? make.error : undefined;
-  const said = problem?.code === "name_taken" ? problem.message : problem?.body.errors?.[0]?.detail;
   return (
     <>
       <Button look="primary" blocked={blocked} onPress={() => setOpen(true)}>
         New project
       </Button>
       <Dialog title="New project" isOpen={open} onClose={() => setOpen(false)}>
-        <form
-          className="stack"
-          onSubmit={(event) => {
-            event.preventDefault();
-            make.mutate({ path: "/api/v1/projects", body: { name } });
+        <NameForm
+          word="Make it"
+          act={(name) => ({ path: at("/api/v1/projects"), body: { name } })}
+          onClose={() => setOpen(false)}
+          onDone={(made) => {
+            setOpen(false);
+            say(`The project ${made.name} is made.`, { to: projectPath(made.id), word: "Open it" });
           }}
-        >
-          <Field label="Name" value={name} required maxLength={100} autoFocus onChange={(event) => setName(event.target.value)} error={said} />
-          {make.error && !said && <Failed error={make.error} />}
-          <div className="row end">
-            <Button onPress={() => setOpen(false)}>Cancel</Button>
-            <Button look="primary" type="submit" isPending={make.isPending}>
-              Make it
-            </Button>
-          </div>
-        </form>
+        />
       </Dialog>
     </>
   );

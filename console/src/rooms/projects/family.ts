@@ -4,3 +4,9 @@ export const ACCESS = [
   ["/access/credentials", "SSH keys"],
   ["/access/api-keys", "API keys"],
 ] as const;
+
+export const PROJECTS = "/access/projects";
+
+export function projectPath(id: string): string {
+  return `${PROJECTS}/${id}`;
+}

@@ -4,7 +4,7 @@ import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Sku } from "../../api/types";
 import { AskFirst, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, State, bytes } from "../../ui/kit";
-import { NewSku } from "./NewSku";
+import { EditSku, NewSku } from "./NewSku";
 
 const STATES = [
   ["", "Any state"],
@@ -14,7 +14,7 @@ const STATES = [
 ] as const;
 
 const COLUMNS: Column<Sku>[] = [
-  { head: "Name", sort: (one) => one.name, cell: (one) => <span className="anywhere">{one.name}</span> },
+  { head: "Name", sort: (one) => one.name, cell: (one) => <span className="clip" title={one.name}>{one.name}</span> },
   { head: "State", sort: (one) => one.state, cell: (one) => <State of={one.state} /> },
   { head: "Takes", cell: takes },
   { head: "CPU", number: true, sort: (one) => one.cpu_milli, cell: (one) => one.cpu_milli / 1000 },
@@ -33,18 +33,20 @@ function takes({ gpu_model, ...one }: Sku): string {
 
 function Acts({ of }: { of: Sku }) {
   const path = at("/api/v1/admin/skus/{id}", { id: of.id });
-  if (of.state === "active") {
-    return (
-      <AskFirst word="Retire" small danger title={`Retire ${of.name}?`} act={{ path: `${path}/retire` }}>
-        <p>It is not sold any more. What runs on it runs on. It can be activated again.</p>
-      </AskFirst>
-    );
-  }
   return (
-    <AskFirst word="Activate" small title={`Sell ${of.name}?`} act={{ path: `${path}/activate` }}>
-      <p>Users can launch it at once.</p>
-      {of.total === 0 && <p>Nothing on the fleet matches it now, so that it is shown as sold out.</p>}
-    </AskFirst>
+    <div className="row tight">
+      {of.state === "draft" ? <EditSku of={of} /> : <NewSku like={of} />}
+      {of.state === "active" ? (
+        <AskFirst word="Retire" small danger title={`Retire ${of.name}?`} act={{ path: `${path}/retire` }}>
+          <p>It is not sold any more. What runs on it runs on. It can be activated again.</p>
+        </AskFirst>
+      ) : (
+        <AskFirst word="Activate" small title={`Sell ${of.name}?`} act={{ path: `${path}/activate` }}>
+          <p>Users can launch it at once. From then on it is not changed any more: to sell something else, copy it.</p>
+          {of.total === 0 && <p>Nothing on the fleet matches it now, so that it is shown as sold out.</p>}
+        </AskFirst>
+      )}
+    </div>
   );
 }
 

@@ -4,6 +4,7 @@ import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Operation } from "../../api/types";
 import { Ago, Choice, Empty, FilteredEmpty, Go, Id, Page, PagedTable, State, type Column } from "../../ui/kit";
+import { By } from "./By";
 import { took } from "./Steps";
 import { sayKind } from "./words";
 
@@ -23,7 +24,7 @@ export function Operations(props: { title: string; to: string; state: string | u
     { head: "What", cell: (one) => <Go to={props.to.replace("$id", one.id)}>{sayKind(one)}</Go> },
     { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
     { head: "On", cell: (one) => <Id of={one.subject.id} /> },
-    { head: "By", cell: (one) => one.initiator.name || one.initiator.kind },
+    { head: "By", cell: (one) => <By of={one.initiator} /> },
     { head: "Took", number: true, cell: (one) => took(one.started_at, one.ended_at) },
     { head: "Asked for", cell: (one) => <Ago at={one.created_at} /> },
   ];
@@ -37,7 +38,11 @@ export function Operations(props: { title: string; to: string; state: string | u
         label={props.title}
         columns={columns}
         id={(one) => one.id}
-        empty={props.state ? <FilteredEmpty what="task" onClear={() => props.onState("")} /> : <Empty title="Nothing was asked for yet" />}
+        empty={props.state ? <FilteredEmpty what="task" onClear={() => props.onState("")} /> : (
+          <Empty title="Nothing was asked for yet">
+            <p>Whatever takes time stands here with its steps, such as a launch.</p>
+          </Empty>
+        )}
       />
     </Page>
   );

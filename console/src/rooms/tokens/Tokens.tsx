@@ -5,7 +5,7 @@ import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Minted, Token } from "../../api/types";
 import { Ago, Area, AskFirst, Button, type Column, CopyLine, Empty, Failed, Family, Field, Go, Id, Notice, Page, PagedTable, State, useAct, When } from "../../ui/kit";
-import { labelsOf } from "../nodes/Edit";
+import { labelsOf } from "../labels";
 import { FAMILY } from "../nodes/List";
 import { LIFECYCLE } from "../paths";
 

@@ -6,6 +6,9 @@ import type { ActivityLine, Allocation } from "../../api/types";
 import { Empty, Go, PagedTable, When, type Column } from "../../ui/kit";
 import { sayAction } from "../tasks/words";
 
+/** What the coordinator does by itself is signed with the name of the part that did it. */
+const OWN = /^(operations|nodes|slots|allocations|terminals|links|restore)\.[a-z_]+$/;
+
 const COLUMNS: Column<ActivityLine>[] = [
   { head: "When", cell: (line) => <When at={line.at} /> },
   {
@@ -15,8 +18,14 @@ const COLUMNS: Column<ActivityLine>[] = [
       return line.operation_id ? <Go to={`/tasks/${line.operation_id}`}>{what}</Go> : what;
     },
   },
-  { head: "Detail", cell: (line) => <span className="break">{sayAction(line.action, line.detail)[1]}</span> },
-  { head: "By", cell: (line) => (line.by.startsWith("nd_") ? "The node" : line.by || "Muster") },
+  {
+    head: "Detail",
+    cell: (line) => {
+      const [, detail] = sayAction(line.action, line.detail);
+      return detail && <span className="break">{detail}</span>;
+    },
+  },
+  { head: "By", cell: (line) => (line.by.startsWith("nd_") ? "The node" : line.by === "" || OWN.test(line.by) ? "Muster" : line.by) },
 ];
 
 export function Events({ of }: { of: Allocation }) {

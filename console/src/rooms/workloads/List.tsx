@@ -5,13 +5,14 @@ import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
 import type { Allocation, WorkloadPage } from "../../api/types";
 import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State, say, type Column } from "../../ui/kit";
+import { ManyLost } from "./ManyLost";
 import { NextStep } from "./NextStep";
 import { ROUTE, VIEWS, viewOf, type Filters } from "./views";
 
 const COLUMNS: Column<Allocation>[] = [
   { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`} className="clip" title={one.name}>{one.name}</Go>, sort: (one) => one.name },
   { head: "State", cell: (one) => <State of={one.display_status} />, sort: (one) => one.display_status },
-  { head: "Hardware", cell: (one) => one.sku, sort: (one) => one.sku },
+  { head: "Hardware", cell: (one) => <span className="clip" title={one.sku}>{one.sku}</span>, sort: (one) => one.sku },
   {
     head: "Runs",
     cell: (one) => (one.command?.length ? <code className="clip" title={one.command.join(" ")}>{one.command.join(" ")}</code> : "Interactive"),
@@ -26,12 +27,12 @@ const ACT: Column<Allocation> = { head: "Next step", cell: (one) => <NextStep of
 
 export function Workloads({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
   const view = viewOf(filters);
-  const asked = { view, q: filters.q, project_id: filters.project };
+  const asked = { view, q: filters.q, label: filters.label, project_id: filters.project };
   const list = useInfiniteQuery(listQuery<Allocation>(ROUTE, asked, 3000));
   // The counts of all views come with any page of the list.
   const counts = useQuery(oneQuery(at("/api/v1/workloads", undefined, { limit: 1, view, project_id: filters.project }), 3000));
   const projects = useInfiniteQuery(listQuery(at("/api/v1/projects"), { limit: 200 }));
-  useMoved(list.data, view, Boolean(filters.q) || list.hasNextPage);
+  useMoved(list.data, view, Boolean(filters.q || filters.label) || list.hasNextPage);
   const change = (part: Filters) => onFilters({ ...filters, ...part });
   const columns = view === "attention" ? [...COLUMNS.slice(0, 3), WHY, ACT] : COLUMNS;
   return (
@@ -43,9 +44,11 @@ export function Workloads({ filters, onFilters }: { filters: Filters; onFilters:
         </GoButton>
       }
     >
+      <ManyLost at={counts.data?.many_lost_at} />
       <Views at={view} counts={counts.data?.counts} onChoose={(next) => change({ view: next === "active" ? undefined : next })} />
       <div className="filters">
         <Search label="Name or id" value={filters.q ?? ""} onChange={(q) => change({ q: q || undefined })} />
+        <Search label="Label, such as team=vision" value={filters.label ?? ""} onChange={(label) => change({ label: label || undefined })} />
         {(projects.data?.length ?? 0) > 1 && (
           <Choice
             label="Project"
@@ -62,7 +65,7 @@ export function Workloads({ filters, onFilters }: { filters: Filters; onFilters:
         id={(one) => one.id}
         sort={filters.sort}
         onSort={(sort) => change({ sort: sort || undefined })}
-        total={counts.data?.total ?? undefined}
+        total={filters.q || filters.label ? undefined : (counts.data?.total ?? undefined)}
         empty={<Nothing view={view} filters={filters} all={counts.data?.counts.all ?? 0} onClear={() => onFilters({ view: filters.view })} />}
       />
     </Page>
@@ -83,7 +86,7 @@ function Views({ at: chosen, counts, onChoose }: { at: string; counts: WorkloadP
 }
 
 function Nothing({ view, filters, all, onClear }: { view: string; filters: Filters; all: number; onClear: () => void }) {
-  if (filters.q || filters.project) return <FilteredEmpty what="workload" onClear={onClear} />;
+  if (filters.q || filters.label || filters.project) return <FilteredEmpty what="workload" onClear={onClear} />;
   if (view === "attention") return <Empty title="All good: nothing needs attention" />;
   if (all > 0) {
     return (

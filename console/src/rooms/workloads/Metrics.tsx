@@ -1,12 +1,10 @@
 // What a workload uses, as pictures that move, with the same numbers as a table. A gap is shown as a gap.
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Suspense, lazy, useCallback, useState } from "react";
+import { Suspense, lazy, useState } from "react";
 import { at } from "../../api/at";
-import { ask } from "../../api/http";
-import { useFigures, useLiveUp } from "../../api/live";
 import type { Allocation, WorkloadMetrics as View } from "../../api/types";
 import { Ago, Button, Choice, Empty, Loaded, Loading, Table } from "../../ui/kit";
-import { extended } from "./figures";
+import { CHOICES, grain } from "../metrics/ranges";
+import { useMetrics } from "../metrics/useMetrics";
 
 const Chart = lazy(() => import("../../ui/Chart"));
 
@@ -28,33 +26,12 @@ const KINDS: readonly Kind[] = [
   { of: "cell", name: "cpu_milli", word: "CPU", unit: "cores", by: 1000 },
   { of: "cell", name: "memory_used_bytes", word: "Memory", unit: "GiB", by: 1024 ** 3 },
 ];
-const RANGES = [
-  ["60", "Last minute"],
-  ["300", "Last 5 minutes"],
-  ["900", "Last 15 minutes"],
-] as const;
 
 export function WorkloadMetrics({ of }: { of: Allocation }) {
-  const [range, setRange] = useState("300");
-  const [paused, pause] = useState(false);
   const [asTable, setAsTable] = useState(false);
   const ended = of.release_at ?? of.ended_at;
-  const seconds = Number(range);
-  const live = useLiveUp();
-  const client = useQueryClient();
   const path = at("/api/v1/workloads/{workload_id}/metrics", { workload_id: of.id });
-  const metrics = useQuery({
-    queryKey: [path as string, range],
-    queryFn: ({ signal }) => ask<View>(spanOf(path, seconds, ended), { signal }),
-    // With the stream up new figures come by themselves; without it they are asked for.
-    refetchInterval: paused || ended || live ? false : 1000,
-    enabled: Boolean(of.active_at),
-  });
-  const hear = useCallback(
-    (more: unknown) => client.setQueryData<View>([path as string, range], (view) => view && extended(view, more as View, seconds)),
-    [client, path, range, seconds],
-  );
-  useFigures(of.active_at && !ended && !paused ? `metrics:${of.id}` : undefined, hear);
+  const { metrics, range, chosen, choose, pause } = useMetrics({ path, topic: `metrics:${of.id}`, begin: of.active_at, end: ended, enabled: Boolean(of.active_at) });
   if (!of.active_at) {
     return (
       <div className="card">
@@ -68,20 +45,13 @@ export function WorkloadMetrics({ of }: { of: Allocation }) {
     <div className="stack">
       <div className="row apart">
         <div className="filters">
-          <Choice label="Range" value={range} onChange={setRange} options={RANGES} />
+          <Choice label="Range" value={chosen} onChange={choose} options={CHOICES} />
         </div>
         <div className="row">
-          <span className="hint">{ended ? "The workload has ended." : paused ? "Paused." : "One value a second."}</span>
+          <span className="hint">{ended ? "The workload has ended." : pause.paused ? "Paused." : grain(range)}</span>
           {!ended && (
-            <Button
-              small
-              onPress={() => {
-                pause(!paused);
-                // What came meanwhile is fetched, so that a pause leaves no gap.
-                if (paused) void metrics.refetch();
-              }}
-            >
-              {paused ? "Go on" : "Pause"}
+            <Button small onPress={pause.toggle}>
+              {pause.paused ? "Go on" : "Pause"}
             </Button>
           )}
           <Button small aria-pressed={asTable} onPress={() => setAsTable(!asTable)}>
@@ -94,10 +64,10 @@ export function WorkloadMetrics({ of }: { of: Allocation }) {
   );
 }
 
-function spanOf(path: string, seconds: number, ended: string | null | undefined) {
-  const end = ended ? Date.parse(ended) : Date.now();
-  const iso = (ms: number) => encodeURIComponent(new Date(ms).toISOString());
-  return `${path}?from=${iso(end - seconds * 1000)}&to=${iso(end)}&step=${seconds > 300 ? 3 : 1}`;
+/** The kinds in units in which something can be told: little memory is not 0.00 GiB. */
+function kindsOf(data: View): Kind[] {
+  const most = (kind: Kind) => Math.max(0, ...linesOf(data, kind).flatMap((line) => line.points.filter((point) => point !== null)));
+  return KINDS.map((kind) => (kind.unit === "GiB" && most(kind) < 1 ? { ...kind, unit: "MiB", by: 1024 ** 2 } : kind));
 }
 
 function linesOf(data: View, kind: Kind) {
@@ -110,12 +80,12 @@ function linesOf(data: View, kind: Kind) {
 
 function AsPictures({ data, shared }: { data: View; shared: boolean }) {
   const from = Date.parse(data.from) / 1000;
-  const shown = KINDS.map((kind) => [kind, linesOf(data, kind)] as const).filter(([, lines]) => lines.length > 0);
+  const shown = kindsOf(data).map((kind) => [kind, linesOf(data, kind)] as const).filter(([, lines]) => lines.length > 0);
   if (shown.length === 0) {
     return (
       <div className="card">
         <Empty title="Nothing was reported in this range">
-          <p>Figures are kept for fifteen minutes. If the workload runs, its node may not be reachable now.</p>
+          <p>If the workload runs, its node may not be reachable now. Figures are kept for a month; those of the last day by the minute.</p>
         </Empty>
       </div>
     );
@@ -141,7 +111,7 @@ function AsPictures({ data, shared }: { data: View; shared: boolean }) {
 }
 
 function AsTable({ data }: { data: View }) {
-  const rows = KINDS.flatMap((kind) => linesOf(data, kind).map((line) => ({ kind, line })));
+  const rows = kindsOf(data).flatMap((kind) => linesOf(data, kind).map((line) => ({ kind, line })));
   return (
     <>
       <p className="hint">

@@ -14,6 +14,8 @@ export interface Filters {
   view?: string | undefined;
   q?: string | undefined;
   project?: string | undefined;
+  /** `name`, or `name=value`. */
+  label?: string | undefined;
   sort?: string | undefined;
   /** What scripts may say instead of a view: a state. */
   status?: string | undefined;

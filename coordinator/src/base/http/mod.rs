@@ -1,6 +1,7 @@
 //! The HTTP frame: errors, extractors, paging, replay of keyed requests, and the layer around every route.
 
 pub mod auth;
+pub mod downloads;
 mod error;
 mod etag;
 mod extract;

@@ -26,6 +26,7 @@ const ROOMS: &[&str] = &[
     include_str!("../../slots/schema.sql"),
     include_str!("../../allocations/schema.sql"),
     include_str!("../../terminals/schema.sql"),
+    include_str!("../../attention/schema.sql"),
 ];
 
 /// One step of the schema.

@@ -2,9 +2,12 @@
 
 use super::store;
 use crate::app::App;
+use crate::attention::verbs::Seen;
+use crate::attention::{self, Ack};
 use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::Problem;
 use crate::base::store::Tx;
+use crate::cx::Cx;
 use crate::nodes::model::{Facets, Health, Lifecycle, Presence};
 use crate::nodes::store::{Brief, briefs_in};
 use serde::{Deserialize, Serialize};
@@ -64,6 +67,27 @@ pub(super) struct AttentionItem {
     pub since: Option<String>,
     /// Names the failure in logs and audit trail.
     pub correlation_id: Option<String>,
+    /// Who of the operators has seen it; null: nobody yet.
+    pub seen: Option<SeenBy>,
+    #[serde(skip)]
+    since_ms: Option<i64>,
+}
+
+/// Who has seen an item.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct SeenBy {
+    /// Their sign-in name at that time.
+    pub by: String,
+    /// When.
+    pub at: String,
+    /// In their words; may be empty.
+    pub note: String,
+}
+
+impl From<&Ack> for SeenBy {
+    fn from(ack: &Ack) -> Self {
+        Self { by: ack.user_name.clone(), at: rfc3339(ack.at_ms), note: ack.note.clone() }
+    }
 }
 
 /// The queue.
@@ -73,6 +97,8 @@ pub(super) struct Attention {
     pub items: Vec<AttentionItem>,
     /// How many there are.
     pub total: i64,
+    /// How many of them nobody has seen.
+    pub unseen: i64,
     /// When it was put together.
     pub at: String,
 }
@@ -82,6 +108,21 @@ pub(super) struct Attention {
 /// # Errors
 /// Only what the store says.
 pub(super) fn list_in(tx: &mut Tx, app: &App, now_ms: i64, family: Option<Family>) -> Result<Attention, Problem> {
+    let mut items = all_in(tx, app, now_ms)?;
+    items.retain(|item| family.is_none_or(|family| family == item.family));
+    let acks = attention::acks_in(tx)?;
+    for item in &mut items {
+        item.seen = acks.get(&item.id).filter(|ack| ack.is_of(item.since_ms, now_ms)).map(SeenBy::from);
+    }
+    let place = |item: &AttentionItem| (item.seen.is_some(), item.severity, item.cause, item.node_name.clone());
+    items.sort_by_cached_key(place);
+    let count = |all: usize| i64::try_from(all).unwrap_or(i64::MAX);
+    let (total, unseen) = (count(items.len()), count(items.iter().filter(|item| item.seen.is_none()).count()));
+    items.truncate(SHOWN_MAX);
+    Ok(Attention { items, total, unseen, at: rfc3339(now_ms) })
+}
+
+fn all_in(tx: &mut Tx, app: &App, now_ms: i64) -> Result<Vec<AttentionItem>, Problem> {
     let nodes = briefs_in(tx)?;
     let names: HashMap<String, String> = nodes.iter().map(|node| (node.id.to_string(), node.name.clone())).collect();
     let mut items: Vec<_> = nodes.iter().flat_map(|node| of_node(app, now_ms, node)).collect();
@@ -113,11 +154,25 @@ pub(super) fn list_in(tx: &mut Tx, app: &App, now_ms: i64, family: Option<Family
         let title = format!("The release of {} is not proved.", unproved.name);
         items.push(broken(Family::Allocations, "release_failed", title, unproved, &named));
     }
-    items.retain(|item| family.is_none_or(|family| family == item.family));
-    items.sort_by(|a, b| (a.severity, a.cause, &a.node_name).cmp(&(b.severity, b.cause, &b.node_name)));
-    let total = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    items.truncate(SHOWN_MAX);
-    Ok(Attention { items, total, at: rfc3339(now_ms) })
+    Ok(items)
+}
+
+/// Notes that the actor has seen an item of the queue. 404 for one that is not in it.
+pub(super) fn ack_in(tx: &mut Tx, app: &App, cx: &Cx, id: &str, seen: &Seen) -> Result<AttentionItem, Problem> {
+    let mut item = find_in(tx, app, cx.now_ms, id)?;
+    item.seen = Some(SeenBy::from(&attention::verbs::ack_in(tx, cx, id, seen)?));
+    Ok(item)
+}
+
+/// An item of the queue counts as unseen again. 404 for one that is not in it.
+pub(super) fn unack_in(tx: &mut Tx, app: &App, cx: &Cx, id: &str) -> Result<(), Problem> {
+    find_in(tx, app, cx.now_ms, id)?;
+    attention::verbs::unack_in(tx, cx, id)
+}
+
+fn find_in(tx: &mut Tx, app: &App, now_ms: i64, id: &str) -> Result<AttentionItem, Problem> {
+    let found = all_in(tx, app, now_ms)?.into_iter().find(|item| item.id == id);
+    found.ok_or_else(|| Problem::not_found("item of the queue"))
 }
 
 fn slots_of(number: i64, name: &str, what: &str) -> String {
@@ -143,6 +198,8 @@ fn item(
         detail,
         since: None,
         correlation_id: None,
+        seen: None,
+        since_ms: None,
     }
 }
 
@@ -159,6 +216,7 @@ fn broken(
         family,
         subject_id: Some(found.id),
         since: Some(rfc3339(found.at_ms)),
+        since_ms: Some(found.at_ms),
         correlation_id: Some(found.correlation_id).filter(|id| !id.is_empty()),
         ..item(cause, Severity::Critical, (found.node, name), title, found.detail)
     }
@@ -171,7 +229,11 @@ fn of_node(app: &App, now_ms: i64, node: &Brief) -> Vec<AttentionItem> {
     let (name, mut found) = (&node.name, Vec::new());
     let mut add = |cause, severity, title: String, detail: String, since: Option<i64>| {
         let named = (node.id.to_string(), name.clone());
-        found.push(AttentionItem { since: rfc3339_opt(since), ..item(cause, severity, named, title, detail) });
+        found.push(AttentionItem {
+            since: rfc3339_opt(since),
+            since_ms: since,
+            ..item(cause, severity, named, title, detail)
+        });
     };
     match (facets.lifecycle, facets.presence) {
         (Lifecycle::PendingApproval, _) => {
