@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { at } from "../../api/at";
 import type { Node } from "../../api/types";
-import { AskFirst, Button, Go, Notice } from "../../ui/kit";
+import { AskFirst, Button, Choice, Field, Go, Notice, When } from "../../ui/kit";
 import { EditNode } from "./Edit";
 import { Progress } from "../operations/Progress";
 import { RUNS, evidencePath } from "../paths";
@@ -50,7 +50,15 @@ export function Panel({ of, onTab }: { of: Node; onTab: (tab: string) => void })
       {said && <Notice tone="good" title={said} />}
       {of.scheduling === "draining" && (
         <Notice tone="busy" title="It is draining.">
-          <p>It is in maintenance when the last allocation has left. The Slices tab shows which stand on it.</p>
+          <p>
+            It is in maintenance when the last allocation has left.{" "}
+            {of.drain_deadline && (
+              <>
+                What still runs is released <When at={of.drain_deadline} />.{" "}
+              </>
+            )}
+            The Slices tab shows which stand on it.
+          </p>
         </Notice>
       )}
       {watched.map((id) => (
@@ -72,6 +80,8 @@ function ActButton({
   onDone: (word: string) => (answer: { operation_id?: string } | undefined) => void;
 }) {
   if (name === "update") return <EditNode of={of} blocked={blocked} onDone={() => onDone("Name and labels")(undefined)} />;
+  if (name === "drain") return <Drain of={of} blocked={blocked} onDone={onDone("Drain")} />;
+  if (name === "reactivate") return <Reactivate of={of} blocked={blocked} onDone={onDone("Reactivate")} />;
   const { word, title, danger, typed, body } = wordingOf(name, of);
   return (
     <AskFirst<{ operation_id?: string }>
@@ -85,6 +95,60 @@ function ActButton({
       onDone={onDone(word)}
     >
       {body}
+    </AskFirst>
+  );
+}
+
+interface One {
+  of: Node;
+  blocked: string | undefined;
+  onDone: (answer: { operation_id?: string } | undefined) => void;
+}
+
+/** How long a drain leaves to what runs. */
+const DEADLINES = [
+  ["", "As long as it takes"],
+  ["0", "None: release at once"],
+  ["900", "15 minutes"],
+  ["3600", "1 hour"],
+  ["14400", "4 hours"],
+  ["86400", "1 day"],
+] as const;
+
+function Drain({ of, blocked, onDone }: One) {
+  const [deadline, setDeadline] = useState("");
+  return (
+    <AskFirst<{ operation_id?: string }>
+      word="Drain"
+      title={`Drain ${of.name}?`}
+      small
+      blocked={blocked}
+      act={{
+        path: at("/api/v1/admin/nodes/{node_id}/drain", { node_id: of.id }),
+        body: deadline === "" ? {} : { deadline_s: Number(deadline) },
+      }}
+      onDone={onDone}
+    >
+      <p>Nothing new is placed on it. It is in maintenance when the last workload has left. Uncordon calls it off.</p>
+      <Choice label="Time for what runs" value={deadline} onChange={setDeadline} options={DEADLINES} />
+    </AskFirst>
+  );
+}
+
+function Reactivate({ of, blocked, onDone }: One) {
+  const [reason, setReason] = useState("");
+  return (
+    <AskFirst<{ operation_id?: string }>
+      word="Reactivate"
+      title={`Trust ${of.name} again?`}
+      small
+      blocked={blocked}
+      act={{ path: at("/api/v1/admin/nodes/{node_id}/reactivate", { node_id: of.id }), body: reason.trim() ? { reason: reason.trim() } : {} }}
+      onDone={onDone}
+    >
+      {of.health_reason && <p>It is quarantined: {of.health_reason}.</p>}
+      <p>The machine that is connected is the node. If none is, the next one that comes with its key is.</p>
+      <Field label="Reason" maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} hint="Kept in the audit log." />
     </AskFirst>
   );
 }

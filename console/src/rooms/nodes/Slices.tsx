@@ -5,6 +5,7 @@ import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
 import type { Allocation, Node, Paged, Slot } from "../../api/types";
 import { AskFirst, type Column, Empty, Field, Go, Id, Loaded, State, Table } from "../../ui/kit";
+import { Progress } from "../operations/Progress";
 import { allocationPath } from "../paths";
 import { Cells } from "./Cells";
 import { GpuPicture } from "./GpuPicture";
@@ -23,6 +24,7 @@ export function Slices({ of }: { of: Node }) {
   const leases = useLeases(of.id);
   return (
     <div className="stack">
+      <Discover of={of} />
       <Loaded query={list}>
         {({ items }) =>
           items.length === 0 ? (
@@ -45,6 +47,29 @@ export function Slices({ of }: { of: Node }) {
         }
       </Loaded>
       <Cells node={of.id} />
+    </div>
+  );
+}
+
+/** Looks for slots now; agents do so by themselves, too. */
+function Discover({ of }: { of: Node }) {
+  const [begun, setBegun] = useState<string>();
+  const blocked = of.presence === "online" ? undefined : "Its agent is not connected.";
+  return (
+    <div className="stack">
+      <div className="row end">
+        <AskFirst<{ operation_id: string }>
+          word="Look for slots"
+          title={`Look for slots on ${of.name}?`}
+          small
+          blocked={blocked}
+          act={{ path: at("/api/v1/admin/nodes/{node_id}/slots/discover", { node_id: of.id }) }}
+          onDone={(answer) => setBegun(answer.operation_id)}
+        >
+          <p>Its agent looks at its GPUs and MIG instances anew. Workloads are not touched; what is new waits for approval.</p>
+        </AskFirst>
+      </div>
+      {begun && <Progress of={begun} onDismiss={() => setBegun(undefined)} />}
     </div>
   );
 }

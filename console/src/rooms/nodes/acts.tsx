@@ -45,12 +45,6 @@ export function wordingOf(name: string, node: Node): Wording {
       return { word: "Cordon", title: `Cordon ${node.name}?`, body: <p>Nothing new is placed on it. What runs there runs on.</p> };
     case "uncordon":
       return { word: "Uncordon", title: `Uncordon ${node.name}?`, body: <p>New workloads may be placed on it again.</p> };
-    case "drain":
-      return {
-        word: "Drain",
-        title: `Drain ${node.name}?`,
-        body: <p>Nothing new is placed on it. It is in maintenance when the last workload has left; none is ended. Uncordon calls it off.</p>,
-      };
     case "revoke":
       return {
         word: "Revoke identity",
