@@ -33,7 +33,8 @@ pub fn seed(database: &Path, seed: Seed) -> anyhow::Result<()> {
     let mut connection = Connection::open(database).with_context(|| format!("{}", database.display()))?;
     connection.busy_timeout(std::time::Duration::from_secs(30))?;
     let numbers = "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ?1)";
-    let tx = connection.transaction()?;
+    // Immediate: what reads first cannot wait for its turn to write.
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let (columns, values) = copy(
         &tx,
         "nodes",

@@ -34,7 +34,8 @@ pub fn ack_in(tx: &mut Tx, cx: &Cx, item: &str, seen: &Seen) -> Result<Ack, Prob
     let person = cx.person()?;
     let ack = Ack { user_id: person.id.to_string(), user_name: person.username.clone(), note, at_ms: cx.now_ms };
     store::save(tx, item, &ack)?;
-    audit::note(tx, cx, Event::new(Verb::AttentionAck.as_str(), item).reason(ack.note.clone()))?;
+    let event = Event::new(Verb::AttentionAck.as_str(), item);
+    audit::note(tx, cx, if ack.note.is_empty() { event } else { event.reason(ack.note.clone()) })?;
     Ok(ack)
 }
 

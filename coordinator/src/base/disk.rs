@@ -14,6 +14,8 @@ const FULL: u64 = 64 << 20;
 const LOW: u64 = 1 << 30;
 /// The name of the warning.
 const WARNING: &str = "disk";
+/// The word of a full disk.
+const DISK_FULL: &str = "disk_full";
 
 /// Starts the watch.
 pub fn start(app: &App) {
@@ -37,11 +39,17 @@ async fn look(app: &App, gauge: &Gauge) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Whether the last look found the disk full: what need not be written then leaves the room to what must.
+#[must_use]
+pub fn is_full(app: &App) -> bool {
+    app.health.warnings().iter().any(|text| text.starts_with(DISK_FULL))
+}
+
 fn warning(free: u64) -> Option<String> {
     let mib = free >> 20;
     match free {
         ..FULL => Some(format!(
-            "disk_full: {mib} MiB are free where the database lies; free some, or nothing can be launched"
+            "{DISK_FULL}: {mib} MiB are free where the database lies; free some, or nothing can be launched"
         )),
         FULL..LOW => Some(format!("disk_low: {mib} MiB are free where the database lies")),
         _ => None,

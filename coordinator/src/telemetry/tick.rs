@@ -4,6 +4,7 @@ use super::means::{HOUR_MS, HOURS, MINUTE_MS, MINUTES, Stretch};
 use super::store;
 use super::tracks::Rolled;
 use crate::app::App;
+use crate::base::disk;
 use crate::base::http::Problem;
 use crate::base::store::{Lane, Tx};
 use crate::base::work::{Nudge, Reconciler};
@@ -48,6 +49,9 @@ pub async fn roll(app: &App) -> Result<(), Problem> {
 }
 
 async fn write(app: &App, all: Vec<Rolled>) -> Result<(), Problem> {
+    if disk::is_full(app) {
+        return Ok(());
+    }
     let upkeep = app.store.on(Lane::Upkeep);
     let mut all = all.into_iter().peekable();
     while all.peek().is_some() {

@@ -40,7 +40,8 @@ export function spanOf(range: Range, begin?: string | null, end?: string | null)
   const to = Math.floor((end ? Date.parse(end) : Date.now()) / 1000);
   const back = Math.floor(to / range.step) * range.step - range.seconds;
   const born = begin ? Math.ceil(Date.parse(begin) / 1000) : back;
-  const from = Math.max(back, born);
+  // What has just begun has a second of life at least.
+  const from = Math.min(Math.max(back, born), to - 1);
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
   if (isLive(range)) return { from: iso(from), to: iso(to), step: range.step };
   const fitting = Object.values(RANGES).find((one) => !isLive(one) && one.seconds >= to - from) ?? range;

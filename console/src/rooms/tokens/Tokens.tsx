@@ -1,8 +1,8 @@
 // Tokens that let machines in. The secret is shown once, in the line to paste on the machine.
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { at } from "../../api/at";
-import { listQuery } from "../../api/lists";
+import { listQuery, oneQuery } from "../../api/lists";
 import type { Minted, Token } from "../../api/types";
 import { Ago, Area, AskFirst, Button, type Column, CopyLine, Empty, Failed, Family, Field, Go, Id, Notice, Page, PagedTable, State, useAct, When } from "../../ui/kit";
 import { labelsOf } from "../labels";
@@ -94,10 +94,25 @@ function Mint() {
   );
 }
 
+/** The agent that fits this installation, where it stands beside the coordinator. */
+function Agent() {
+  const list = useQuery(oneQuery(at("/api/v1/downloads")));
+  const agent = list.data?.items.find((one) => one.name === "muster-agent");
+  return (
+    agent && (
+      <a download={agent.name} href={agent.href}>
+        Download {agent.name} for {agent.system}
+      </a>
+    )
+  );
+}
+
 function Made({ of, onDone }: { of: Minted; onDone: () => void }) {
   return (
     <Notice tone="good" title="The token is made. Its secret is shown only now.">
-      <p>Paste this on the machine, as root, then start its agent with muster-agent run:</p>
+      <p>
+        Paste this on the machine, as root, then start its agent with muster-agent run. <Agent />
+      </p>
       {of.command ? (
         <CopyLine text={of.command} what="the command" />
       ) : (
