@@ -6,6 +6,7 @@ use super::room;
 use super::tx::Engine;
 use super::{Row, Tx, Value};
 use crate::base::{http::Problem, limits};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as LiteValue, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -19,8 +20,15 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Tx> {
     )?;
     // Reads a page of the schema, so that a file that is no database is found here and not in a request.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
-    connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
+    keep_statements(&connection)?;
     Ok(around(connection))
+}
+
+/// Plans of statements are made once. Else SQLite, which is built with STAT4, plans a statement that sorts anew for
+/// every other value that is bound, which was a third of its time.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// A connection as it is.
@@ -33,7 +41,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Tx> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA query_only=ON;")?;
-    connection.set_prepared_statement_cache_capacity(limits::STORE_STATEMENTS);
+    keep_statements(&connection)?;
     Ok(around(connection))
 }
 
@@ -218,4 +226,22 @@ pub(super) fn read_alone(tx: &mut Tx, job: &mut dyn Job) -> Result<(), Problem> 
     });
     let end = tx.script("ROLLBACK");
     run.and(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn another_value_does_not_plan_a_statement_anew() {
+        let connection = Connection::open_in_memory().expect("a database");
+        keep_statements(&connection).expect("settings");
+        connection.execute_batch("CREATE TABLE t(a TEXT, b TEXT, PRIMARY KEY(a, b))").expect("a table");
+        let mut statement = connection.prepare("SELECT b FROM t WHERE a = ?1 ORDER BY b").expect("a statement");
+        for value in ["x", "y", "z"] {
+            assert!(!statement.exists([value]).expect("a query"));
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
