@@ -13,15 +13,26 @@ use tokio::time::sleep;
 /// Period of the looks at what must hold at any time.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// A cell may be built for so long before it stands, ms.
+const PREPARING_MS: u64 = 5_000;
+/// Of one life of a cell this much may be told wrongly: between what happens and the agent's knowledge of it, ms.
+const CALM_MS: u64 = 1_000;
+/// The same where the agent was dead or its disk slow meanwhile: the pause between two tellings is a minute.
+const TROUBLED_MS: u64 = 240_000;
+
 /// What the world was told and must keep to.
 #[derive(Debug, Default)]
 pub struct Promises {
-    /// Facts that were put into journals, by node: numbers of XIDs.
+    /// Facts that were put into journals, by node: numbers of XIDs, each given once.
     pub xids: BTreeMap<NodeId, BTreeSet<u64>>,
+    /// The last of those numbers.
+    pub last_xid: u64,
     /// Nodes whose identity was taken away, and when that was answered, ms.
     pub revoked: BTreeMap<NodeId, u64>,
     /// Allocations that an operator gave up with their node.
     pub abandoned: BTreeSet<String>,
+    /// Allocations whose lease was changed while it ran.
+    pub relet: BTreeSet<String>,
     /// Launches that were accepted.
     pub launched: u64,
 }
@@ -133,6 +144,15 @@ pub fn explain_end(world: &World, id: AllocationId, lease_epoch: u64, reason: &s
     Ok(())
 }
 
+/// Allocations whose slots are not free yet: which, in which state, on which node.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn open(world: &World) -> rusqlite::Result<Vec<(String, String, Option<NodeId>)>> {
+    let found = rows(&database(world)?, "SELECT id, state, node_id FROM allocations WHERE wish <> 'gone' ORDER BY id")?;
+    Ok(found.into_iter().map(|row| (row[0].clone(), row[1].clone(), row[2].parse().ok())).collect())
+}
+
 /// When all faults are mended and everything had its time.
 pub async fn finally(world: &World) -> anyhow::Result<()> {
     let connection = database(world)?;
@@ -140,7 +160,8 @@ pub async fn finally(world: &World) -> anyhow::Result<()> {
     for row in rows(&connection, "SELECT id, kind, state, subject_id FROM operations WHERE ended_ms IS NULL")? {
         world.history.never(format!("{} {} of {} never ends: {}", row[1], row[0], row[3], row[2]));
     }
-    let names = "SELECT name, count(*) FROM allocations GROUP BY name HAVING count(*) > 1";
+    let names = "SELECT a.name, count(*) FROM allocations a JOIN operations o ON o.id = a.operation_id \
+                 GROUP BY a.name, o.retry_of HAVING count(*) > 1";
     for row in rows(&connection, names)? {
         world.history.never(format!("{} was asked for once and launched {} times", row[0], row[1]));
     }
@@ -173,12 +194,53 @@ pub async fn finally(world: &World) -> anyhow::Result<()> {
             world.history.never(format!("facts of {node}: {} put, {} kept, lost {lost:?}", numbers.len(), kept.len()));
         }
     }
+    usage(world, &connection, &promises)?;
     let busy = "SELECT s.id, s.state, s.node_id, s.allocation_id FROM slots s WHERE s.state <> 'free'";
     for row in rows(&connection, busy)? {
         let lost = row[2].parse().is_ok_and(|node: NodeId| promises.revoked.contains_key(&node));
         if !lost {
             world.history.never(format!("{} is still {} by {}", row[0], row[1], row[3]));
         }
+    }
+    Ok(())
+}
+
+/// The time that cells stood is what is charged: nothing doubled, and nothing lost but what a death may lose.
+fn usage(world: &World, connection: &Connection, promises: &Promises) -> rusqlite::Result<()> {
+    let told = "SELECT allocation_id, sum(used_ms) FROM allocation_usage GROUP BY allocation_id";
+    let told: BTreeMap<String, u64> =
+        rows(connection, told)?.into_iter().map(|row| (row[0].clone(), row[1].parse().unwrap_or(0))).collect();
+    // What stood, and how much of it may be told too little and too much, ms.
+    let mut stood: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+    for machine in &world.machines {
+        let lost = machine.id().is_some_and(|id| promises.revoked.contains_key(&id));
+        for life in machine.root.lives() {
+            let to = life.to_ms.unwrap_or_else(|| world.history.now_ms());
+            let troubled = machine.was_troubled(life.from_ms.saturating_sub(PREPARING_MS), to + CALM_MS);
+            let entry = stood.entry(life.allocation.to_string()).or_default();
+            entry.0 += to - life.from_ms;
+            let less = match (lost || promises.relet.contains(&life.allocation.to_string()), troubled) {
+                (true, _) => u64::MAX,
+                (_, true) => TROUBLED_MS,
+                (_, false) => CALM_MS,
+            };
+            entry.1 = entry.1.saturating_add(less);
+            // Until its agent hears of it, a cell that died seems to stand.
+            entry.2 += match (life.died, troubled) {
+                (true, true) => TROUBLED_MS,
+                (true, false) => CALM_MS,
+                (false, _) => 1,
+            };
+        }
+    }
+    for (id, (stood, less, more)) in &stood {
+        let told = told.get(id).copied().unwrap_or(0);
+        if told > stood + more || told.saturating_add(*less) < *stood {
+            world.history.never(format!("{id} stood for {stood} ms and {told} ms are told of it"));
+        }
+    }
+    for (id, used) in told.iter().filter(|(id, used)| **used > 0 && !stood.contains_key(*id)) {
+        world.history.never(format!("{id} never stood and {used} ms are told of it"));
     }
     Ok(())
 }

@@ -95,6 +95,7 @@ fn slow(world: &World, dice: &Dice, machine: &Machine) {
     } else {
         say(world, format!("the disk of machine {} is slow for {time:?}", machine.index));
         machine.disk.slow_for(time);
+        machine.trouble(time);
     }
 }
 

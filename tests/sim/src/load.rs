@@ -86,6 +86,7 @@ fn relet(world: &World, dice: &Dice) {
         connection.execute("UPDATE allocations SET lease_epoch = lease_epoch + 1 WHERE id = ?1", [id])?;
         connection.execute("UPDATE slots SET lease_epoch = lease_epoch + 1 WHERE allocation_id = ?1", [id])?;
         connection.execute("INSERT INTO desired_dirty(node_id) VALUES(?1) ON CONFLICT DO NOTHING", [node])?;
+        world.promises.lock().unwrap_or_else(PoisonError::into_inner).relet.insert(id.clone());
         world.history.say(Event::Asked(format!("relet {id}"), 0, String::new()));
         Ok(())
     })();
@@ -153,7 +154,11 @@ async fn xids(world: &World, dice: &Dice) {
     for _ in 0..dice.between(1, 6) {
         sleep(dice.ms(0, 50)).await;
         let (Some(node), Some(id)) = (machine.node(), machine.id()) else { continue };
-        let xid = world.history.now_ms() * 10 + dice.between(0, 10);
+        let xid = {
+            let mut promises = world.promises.lock().unwrap_or_else(PoisonError::into_inner);
+            promises.last_xid += 1;
+            promises.last_xid
+        };
         let body = FactBody::Xid(Xid { gpu_uuid: "GPU-1".into(), xid, source: "nvml".into() });
         match node.journal.fact(node.clock.wall_ms(), body).await {
             Ok(true) => {

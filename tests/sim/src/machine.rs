@@ -30,6 +30,8 @@ use tokio::time::{Instant, sleep};
 
 /// CPU slots of each machine.
 pub const SLOTS: u32 = 8;
+/// After its start an agent is taken to be busy with the past for so long, ms.
+const CATCH_UP_MS: u64 = 15_000;
 /// An agent that ended by itself is started again after this, as systemd does.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,9 @@ pub struct Machine {
     dice: Arc<Dice>,
     began: Instant,
     booted: Mutex<(Instant, u64)>,
+    history: Arc<History>,
+    /// When its agent was dead or its disk slow, virtual ms.
+    troubles: Mutex<Vec<(u64, u64)>>,
     /// Starts of the agent.
     pub starts: AtomicU64,
     state: Mutex<State>,
@@ -95,6 +100,8 @@ impl Machine {
             dice: Arc::new(Dice::new(seed, &format!("machine {index}"))),
             began: now,
             booted: Mutex::new((now, 1)),
+            history: Arc::clone(history),
+            troubles: Mutex::default(),
             starts: AtomicU64::new(0),
             state: Mutex::default(),
         }))
@@ -116,11 +123,30 @@ impl Machine {
         self.state().id
     }
 
+    /// Something keeps its agent from its work from now on, for so long.
+    pub fn trouble(&self, time: Duration) {
+        let now = self.history.now_ms();
+        let until = now.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).saturating_add(CATCH_UP_MS);
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).push((now, until));
+    }
+
+    /// Whether its agent was kept from its work at any time between two.
+    #[must_use]
+    pub fn was_troubled(&self, from_ms: u64, to_ms: u64) -> bool {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.iter().any(|(from, to)| *from <= to_ms && from_ms <= *to)
+    }
+
     /// Starts the agent, if it does not run.
     pub fn start(self: &Arc<Self>) {
         let mut state = self.state();
         if state.agent.is_some() {
             return;
+        }
+        if let Some(last) =
+            self.troubles.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().rev().find(|at| at.1 == u64::MAX)
+        {
+            last.1 = self.history.now_ms() + CATCH_UP_MS;
         }
         let alive = Arc::new(AtomicBool::new(true));
         let (this, lives) = (Arc::clone(self), Arc::clone(&alive));
@@ -132,6 +158,7 @@ impl Machine {
                     tracing::info!(machine = this.index, "the agent ended: {error:#}");
                 }
                 this.state().node = None;
+                this.trouble(AGAIN);
                 sleep(AGAIN).await;
             }
         });
@@ -144,6 +171,7 @@ impl Machine {
         state.node = None;
         if let Some(agent) = state.agent.take() {
             agent.alive.store(false, Ordering::Relaxed);
+            self.trouble(Duration::MAX);
         }
     }
 

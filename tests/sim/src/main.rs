@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use muster_sim::seed::{self, Size, Verdict};
+use muster_sim::steps::{self, Story, Whose};
 use muster_sim::template::Template;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +23,10 @@ enum What {
     Seeds(Seeds),
     /// Run one seed in this process and print its verdict as JSON
     One(One),
+    /// Run a short story once for each of its writes, failed before it is done and when it is done
+    Steps(Steps),
+    /// Run the story once in this process, with or without a write that fails, and print what happened as JSON
+    Step(Story),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +72,16 @@ struct One {
     template: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct Steps {
+    /// Runs at a time
+    #[arg(long, default_value_t = 1)]
+    jobs: u64,
+    /// The writes of one side only
+    #[arg(long)]
+    whose: Option<Whose>,
+}
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("MUSTER_LOG"))
@@ -75,6 +90,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         What::Seeds(arguments) => seeds(&arguments),
         What::One(arguments) => one(&arguments),
+        What::Steps(arguments) => all_steps(&arguments),
+        What::Step(story) => step(&story),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -95,6 +112,43 @@ fn one(arguments: &One) -> anyhow::Result<bool> {
     let verdict = seed::run(arguments.seed, size, &template)?;
     println!("{}", serde_json::to_string(&verdict)?);
     Ok(verdict.violations.is_empty())
+}
+
+fn step(story: &Story) -> anyhow::Result<bool> {
+    let told = steps::run(story)?;
+    println!("{}", serde_json::to_string(&told)?);
+    Ok(told.violations.is_empty())
+}
+
+fn all_steps(arguments: &Steps) -> anyhow::Result<bool> {
+    let (program, template, began) = (std::env::current_exe()?, Template::make()?, Instant::now());
+    let mut stories = Vec::new();
+    for whose in Whose::ALL.into_iter().filter(|whose| arguments.whose.is_none_or(|only| only == *whose)) {
+        stories.extend(steps::all(&program, &template, whose)?);
+    }
+    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let work = || {
+        while let Some(story) =
+            usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok().and_then(|at| stories.get(at))
+        {
+            let wrong = match steps::apart(&program, story) {
+                Ok(told) if told.violations.is_empty() && told.sprung => continue,
+                Ok(told) if told.violations.is_empty() => vec!["the write never came".to_owned()],
+                Ok(told) => [told.lines, told.violations].concat(),
+                Err(error) => vec![format!("{error:#}")],
+            };
+            failed.fetch_add(1, Ordering::Relaxed);
+            println!("{}\n{story}: FAILED", wrong.join("\n"));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let failed = failed.load(Ordering::Relaxed);
+    println!("{} failed writes of the story: {failed} ended badly, in {:?}", stories.len(), began.elapsed());
+    Ok(failed == 0)
 }
 
 /// Sums over all seeds.

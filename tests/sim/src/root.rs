@@ -39,6 +39,29 @@ struct State {
     /// An agent has said hello and has not asked for its cells yet.
     greeted: bool,
     probes: Vec<u64>,
+    lives: Vec<Life>,
+}
+
+/// When a cell stood, virtual ms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// Whose.
+    pub allocation: AllocationId,
+    /// Since when.
+    pub from_ms: u64,
+    /// Until when; none: it stands.
+    pub to_ms: Option<u64>,
+    /// It was not ended by its agent.
+    pub died: bool,
+}
+
+impl State {
+    fn over(&mut self, id: AllocationId, now_ms: u64, died: bool) {
+        let open = |life: &&mut Life| life.allocation == id && life.to_ms.is_none();
+        if let Some(life) = self.lives.iter_mut().rev().find(open) {
+            (life.to_ms, life.died) = (Some(now_ms), died);
+        }
+    }
 }
 
 /// Told before a cell that stands is ended: which, its lease, and the reason given.
@@ -95,9 +118,20 @@ impl Root {
         self.lock().probes.clone()
     }
 
+    /// Every time that a cell stood.
+    #[must_use]
+    pub fn lives(&self) -> Vec<Life> {
+        self.lock().lives.clone()
+    }
+
     /// The machine lost its power: no cell is left, its builds are broken off.
     pub fn power_cut(&self) {
-        for (_, cell) in self.lock().cells.iter_mut().filter(|(_, cell)| cell.stage != Stage::Ended) {
+        let (standing, now) = (self.standing(), self.history.now_ms());
+        let mut state = self.lock();
+        for (id, _) in standing {
+            state.over(id, now, true);
+        }
+        for (_, cell) in state.cells.iter_mut().filter(|(_, cell)| cell.stage != Stage::Ended) {
             cell.stage = Stage::Dead;
         }
     }
@@ -108,6 +142,7 @@ impl Root {
         let Some((id, _)) = self.dice.one_of(&standing).copied() else { return false };
         self.history.say(Event::Died(self.machine, id));
         let mut state = self.lock();
+        state.over(id, self.history.now_ms(), true);
         if let Some(cell) = state.cells.get_mut(&id) {
             cell.stage = Stage::Dead;
         }
@@ -201,6 +236,7 @@ impl Root {
         let mut state = self.lock();
         let Some(cell) = state.cells.get_mut(&id) else { return refused("create_failed", "broken off") };
         cell.stage = Stage::Running;
+        let life = Life { allocation: id, from_ms: self.history.now_ms(), to_ms: None, died: false };
         let (mine, answer): (BTreeSet<_>, _) = (cell.slots.iter().copied().collect(), info(id, cell));
         for (other, cell) in state.cells.iter().filter(|(other, _)| **other != id) {
             let holds = matches!(cell.stage, Stage::Running | Stage::Ending | Stage::Dead);
@@ -208,6 +244,7 @@ impl Root {
                 self.history.never(format!("{slot} is held twice: by {other} and by {id}"));
             }
         }
+        state.lives.push(life);
         Reply::Cell(Box::new(answer))
     }
 
@@ -221,13 +258,14 @@ impl Root {
                     return refused("busy", "it is being worked on");
                 }
                 Some(cell) => {
-                    if cell.stage == Stage::Running {
+                    let (stage, lease_epoch) = (std::mem::replace(&mut cell.stage, Stage::Ending), cell.lease_epoch);
+                    if stage == Stage::Running {
                         if let Some(witness) = self.witness.get() {
-                            witness(id, cell.lease_epoch, &reason);
+                            witness(id, lease_epoch, &reason);
                         }
+                        state.over(id, self.history.now_ms(), false);
                         self.history.say(Event::Ended(self.machine, id, reason));
                     }
-                    cell.stage = Stage::Ending;
                 }
             }
         }

@@ -5,7 +5,6 @@ use crate::template::Template;
 use crate::world::World;
 use crate::{check, entropy, epilogue, faults, load};
 use anyhow::Context;
-use muster_coordinator::base::http::Door;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,6 +88,8 @@ async fn under(seed: u64, size: Size, template: &Template) -> anyhow::Result<Ver
     sleep(Duration::from_secs(121)).await;
     faults::mend(&world);
     settle(&world).await;
+    // The last facts are on their way.
+    sleep(Duration::from_secs(10)).await;
     check::finally(&world).await?;
     epilogue::play(&world).await?;
     let (trace, datagrams, faults) = world.history.totals();
@@ -114,26 +115,16 @@ async fn settle(world: &World) {
 }
 
 async fn quiet(world: &World) -> bool {
-    let Some(list) = world.get(Door::Console, "/api/v1/allocations?limit=200").await else { return false };
-    let mut all_over = true;
+    let Ok(open) = check::open(world) else { return false };
     let lost = world.promises.lock().unwrap_or_else(PoisonError::into_inner).revoked.clone();
-    let is_lost = |node: &serde_json::Value| lost.keys().any(|id| *node == id.to_string());
-    for item in list.body["items"].as_array().into_iter().flatten() {
-        let (id, state) = (item["id"].as_str().unwrap_or_default(), item["state"].as_str().unwrap_or_default());
-        match state {
-            "released" | "failed" => {}
-            _ if is_lost(&item["node_id"]) => {
-                all_over = false;
-                load::give_up(world, id).await;
-            }
-            "releasing" => all_over = false,
-            _ => {
-                all_over = false;
-                load::release(world, id).await;
-            }
+    for (id, state, node) in &open {
+        match state.as_str() {
+            _ if node.is_some_and(|node| lost.contains_key(&node)) => load::give_up(world, id).await,
+            "releasing" | "failed" => {}
+            _ => load::release(world, id).await,
         }
     }
     let mut served = world.machines.iter().filter(|machine| machine.id().is_some_and(|id| !lost.contains_key(&id)));
     let standing = served.any(|machine| !machine.root.standing().is_empty());
-    all_over && !standing
+    open.is_empty() && !standing
 }
