@@ -72,8 +72,8 @@ pub async fn watch(world: Arc<World>) {
     }
 }
 
-/// At any time.
-fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
+/// A generation means the same bytes for ever.
+pub fn held(world: &World) {
     for machine in &world.machines {
         if let (Some(node), Some(id)) = (machine.node(), machine.id())
             && let Some((generation, sha256)) = node.cells.held()
@@ -81,6 +81,11 @@ fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
             world.history.holds(id, generation.fleet_epoch, generation.n, sha256);
         }
     }
+}
+
+/// At any time.
+fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
+    held(world);
     if world.over.load(Ordering::Relaxed) {
         return Ok(());
     }
