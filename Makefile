@@ -28,7 +28,7 @@ soak: prepare-test ## 1,000 rounds of launch, terminal, something dies, recover,
 
 soak-sim: prepare ## Ten thousand seeds of the simulation and the planted bugs (FROM, SEEDS; hours)
 	$(CARGO) build --locked --profile sim -p muster-sim
-	target/sim/muster-sim seeds --from $(FROM) --count $(SEEDS) --jobs $$(nproc) --quiet
+	$(TARGET)/sim/muster-sim seeds --from $(FROM) --count $(SEEDS) --jobs $$(nproc) --quiet
 	tests/sim/plants
 
 fuzz: prepare ## Searches with libFuzzer for inputs that break a parser (FUZZ_SECONDS a target)

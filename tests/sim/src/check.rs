@@ -72,8 +72,8 @@ pub async fn watch(world: Arc<World>) {
     }
 }
 
-/// At any time.
-fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
+/// A generation means the same bytes for ever.
+pub fn held(world: &World) {
     for machine in &world.machines {
         if let (Some(node), Some(id)) = (machine.node(), machine.id())
             && let Some((generation, sha256)) = node.cells.held()
@@ -81,6 +81,11 @@ fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
             world.history.holds(id, generation.fleet_epoch, generation.n, sha256);
         }
     }
+}
+
+/// At any time.
+fn look(world: &World, connection: &Connection) -> rusqlite::Result<()> {
+    held(world);
     if world.over.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -160,7 +165,8 @@ pub async fn finally(world: &World) -> anyhow::Result<()> {
     for row in rows(&connection, "SELECT id, kind, state, subject_id FROM operations WHERE ended_ms IS NULL")? {
         world.history.never(format!("{} {} of {} never ends: {}", row[1], row[0], row[3], row[2]));
     }
-    let names = "SELECT name, count(*) FROM allocations GROUP BY name HAVING count(*) > 1";
+    let names = "SELECT a.name, count(*) FROM allocations a JOIN operations o ON o.id = a.operation_id \
+                 GROUP BY a.name, o.retry_of HAVING count(*) > 1";
     for row in rows(&connection, names)? {
         world.history.never(format!("{} was asked for once and launched {} times", row[0], row[1]));
     }

@@ -15,6 +15,7 @@ const HELD: Duration = Duration::from_secs(60);
 pub struct Disk {
     began: Instant,
     slow_until_ms: AtomicI64,
+    stuck_until_ms: AtomicI64,
     writes: AtomicU64,
     trap: Mutex<Option<Trap>>,
     sprung: Notify,
@@ -38,6 +39,7 @@ impl Disk {
         Arc::new(Self {
             began: Instant::now(),
             slow_until_ms: AtomicI64::new(0),
+            stuck_until_ms: AtomicI64::new(0),
             writes: AtomicU64::new(0),
             trap: Mutex::new(None),
             sprung: Notify::new(),
@@ -71,6 +73,12 @@ impl Disk {
         self.slow_until_ms.store(until, Ordering::Relaxed);
     }
 
+    /// Does nothing for so long from now on; what was asked for is done then.
+    pub fn stuck_for(&self, time: Duration) {
+        let until = self.now_ms() + i64::try_from(time.as_millis()).unwrap_or(0);
+        self.stuck_until_ms.store(until, Ordering::Relaxed);
+    }
+
     /// How long the next write takes: before it is done, and before its end is known.
     pub fn write(&self) -> (Duration, Duration) {
         let number = self.writes.fetch_add(1, Ordering::Relaxed);
@@ -80,6 +88,10 @@ impl Disk {
             return if found.done { (Duration::ZERO, HELD) } else { (HELD, Duration::ZERO) };
         }
         drop(trap);
+        let stuck = self.stuck_until_ms.load(Ordering::Relaxed) - self.now_ms();
+        if let Ok(left @ 1..) = u64::try_from(stuck) {
+            return (Duration::from_millis(left), Duration::ZERO);
+        }
         if self.now_ms() < self.slow_until_ms.load(Ordering::Relaxed) {
             (self.dice.ms(50, 1_500), self.dice.ms(0, 500))
         } else {

@@ -156,9 +156,16 @@ async fn story(world: &Arc<World>) {
     let machine = &world.machines[0];
     let launch = async |name: &str| {
         let body = json!({"sku": "cpu", "name": name, "ssh_key_ids": []});
-        let launched = world.user("/api/v1/allocations", body).await?;
-        let text = |at: &str| launched.body.pointer(at).and_then(|id| id.as_str()).map(str::to_owned);
-        Some((text("/allocation_ids/0")?, text("/operation_id")?))
+        // Refused while the node has not come back to a coordinator that has just started.
+        for _ in 0..60 {
+            let launched = world.user("/api/v1/allocations", body.clone()).await?;
+            let text = |at: &str| launched.body.pointer(at).and_then(|id| id.as_str()).map(str::to_owned);
+            if launched.status == 202 {
+                return Some((text("/allocation_ids/0")?, text("/operation_id")?));
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        None
     };
     let (Some((first, _)), Some(id)) = (launch("first").await, machine.id()) else {
         return world.history.never("the first launch was refused");
@@ -168,6 +175,8 @@ async fn story(world: &Arc<World>) {
     sleep(Duration::from_secs(4)).await;
     if let Some((_, operation)) = launch("second").await {
         let _ = world.user(&format!("/api/v1/operations/{operation}/cancel"), json!({})).await;
+        sleep(Duration::from_secs(6)).await;
+        let _ = world.user(&format!("/api/v1/operations/{operation}/retry"), json!({})).await;
     }
     let _ = world.operator(&format!("{node}/drain"), json!({})).await;
     sleep(Duration::from_secs(2)).await;
