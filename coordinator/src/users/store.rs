@@ -329,7 +329,7 @@ pub(super) fn end_logins(
     let except = except.map(|id| id.to_string()).unwrap_or_default();
     let ended = tx.exec(
         "UPDATE logins SET ended_ms = $2, end_reason = $3 \
-         WHERE user_id = $1 AND ended_ms IS NULL AND id <> $4 AND (key_name IS NULL OR $5 = 1) \
+         WHERE user_id = $1 AND ended_ms IS NULL AND id <> $4 AND (key_name IS NULL OR CAST($5 AS BIGINT) = 1) \
          AND (access_expires_ms > $2 OR EXISTS(SELECT 1 FROM refresh_tokens r \
            WHERE r.login_id = logins.id AND r.used_ms IS NULL AND r.expires_ms > $2))",
         &values![user, now_ms, reason, except, i64::from(keys)],
