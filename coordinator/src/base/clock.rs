@@ -36,13 +36,18 @@ impl Clock {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds, the form of every time in the API.
+/// RFC 3339 in UTC with all three digits of the milliseconds, so that times sort as text: the form of every time in
+/// the API. Empty outside of the years 0 to 9999, which it cannot say.
 #[must_use]
 pub fn rfc3339(ms: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_default()
+    match OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000) {
+        Ok(at) if (0..=9999).contains(&at.year()) => {
+            let (year, month, day) = at.to_calendar_date();
+            let (hour, minute, second, milli) = at.to_hms_milli();
+            format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The same for a time that may not be known.
@@ -67,7 +72,14 @@ mod tests {
         for ms in [0, 1, 1_700_000_000_123] {
             assert_eq!(parse_rfc3339(&rfc3339(ms)), Some(ms));
         }
-        assert_eq!(rfc3339(1_700_000_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(rfc3339(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
+        assert_eq!((rfc3339(i64::MAX).as_str(), rfc3339(-1_000_000_000_000_000).as_str()), ("", ""));
         assert_eq!(parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn times_sort_as_text() {
+        let moments = [-1, 0, 900, 986, 1_000, 1_700_000_000_900, 1_700_000_000_986];
+        assert!(moments.map(rfc3339).is_sorted(), "{:?}", moments.map(rfc3339));
     }
 }

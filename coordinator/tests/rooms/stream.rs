@@ -119,7 +119,7 @@ fn a_stream_goes_on_where_it_left_off_without_gap_or_repeat() {
             (text(&first.data["topic"]), text(&first.data["id"]), text(&first.data["kind"])),
             ("nodes", id.as_str(), "nodes.cordon")
         );
-        assert_eq!((&first.data["topics"], &first.data["at"]), (&json!(["nodes"]), &json!("2027-01-15T08:00:00Z")));
+        assert_eq!((&first.data["topics"], &first.data["at"]), (&json!(["nodes"]), &json!("2027-01-15T08:00:00.000Z")));
         assert_ne!(first.id, ready.id);
         drop(stream);
         for verb in ["uncordon", "cordon", "uncordon"] {
