@@ -4,7 +4,7 @@
 //! a frame of a kind that has no business here ends the pipe. What is read is written on before more is read,
 //! so a slow end slows the other and memory stays bounded; no timer holds a byte back.
 
-use crate::cells::Cells;
+use crate::cells::{Cells, Stream};
 use bytes::{Bytes, BytesMut};
 use muster_protocol::{
     Frame, FrameError, Kind,
@@ -15,14 +15,7 @@ use muster_protocol::{
 };
 use quinn::{RecvStream, SendStream};
 use std::{io, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::timeout,
-};
+use tokio::time::timeout;
 
 /// Bytes read from a cell at a time.
 const PIECE: usize = 32 << 10;
@@ -102,29 +95,28 @@ pub async fn session(cells: Cells, first: Frame, mut streams: Streams) {
     let _ = streams.send.finish();
 }
 
-async fn open_session(cells: &Cells, first: &Frame) -> Result<UnixStream, SessionError> {
+async fn open_session(cells: &Cells, first: &Frame) -> Result<Stream, SessionError> {
     let refuse = |code: &str, detail: String| SessionError { code: code.to_owned(), detail };
     let attach: SessionAttach = first.decode().map_err(|error| refuse("protocol_error", error.to_string()))?;
     connect(cells, &attach.allocation, first).await.map_err(|error| refuse("cell_gone", error.to_string()))
 }
 
-async fn connect(cells: &Cells, allocation: &str, first: &Frame) -> io::Result<UnixStream> {
+async fn connect(cells: &Cells, allocation: &str, first: &Frame) -> io::Result<Stream> {
     let gone = || io::Error::new(io::ErrorKind::NotFound, "no such cell stands on this node");
     let allocation: AllocationId = allocation.parse().map_err(|_| gone())?;
     let path = cells.socket(&allocation).ok_or_else(gone)?;
     let open = async {
-        let mut stream = UnixStream::connect(path).await?;
+        let stream = Stream::connect(&path).await?;
         stream.write_all(&first.to_bytes()).await?;
         Ok(stream)
     };
     timeout(CELL_ANSWER, open).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
-async fn pipe_session(cell: UnixStream, streams: Streams) {
-    let (from, to) = cell.into_split();
+async fn pipe_session(cell: Stream, streams: Streams) {
     let Streams { send, receive, rest } = streams;
-    let down = frames_to_cell(receive, rest, to);
-    let up = frames_from_cell(from, send);
+    let down = frames_to_cell(receive, rest, &cell);
+    let up = frames_from_cell(&cell, send);
     tokio::pin!(up);
     // The session is over when the cell says so. A viewer that leaves closes its own direction only, by which
     // the cell learns of it and ends the other.
@@ -134,13 +126,13 @@ async fn pipe_session(cell: UnixStream, streams: Streams) {
     }
 }
 
-async fn frames_to_cell(mut receive: RecvStream, rest: Bytes, mut to: OwnedWriteHalf) {
+async fn frames_to_cell(mut receive: RecvStream, rest: Bytes, cell: &Stream) {
     let mut gate = Gate::new(to_cell);
     gate.buffer.extend_from_slice(&rest);
     loop {
         match gate.pass() {
             Ok(Some(frames)) => {
-                if to.write_all(&frames).await.is_err() {
+                if cell.write_all(&frames).await.is_err() {
                     break;
                 }
             }
@@ -155,17 +147,17 @@ async fn frames_to_cell(mut receive: RecvStream, rest: Bytes, mut to: OwnedWrite
             Ok(None) | Err(_) => break,
         }
     }
-    // Closing tells the cell that the viewer left; a cell that is gone needs no telling.
-    let _ = to.shutdown().await;
+    // This tells the cell that the viewer left.
+    cell.finish();
 }
 
-async fn frames_from_cell(mut from: OwnedReadHalf, mut send: SendStream) {
+async fn frames_from_cell(cell: &Stream, mut send: SendStream) {
     let mut gate = Gate::new(from_cell);
+    let mut piece = vec![0; PIECE];
     loop {
-        gate.buffer.reserve(PIECE);
-        match from.read_buf(&mut gate.buffer).await {
+        match cell.read(&mut piece).await {
             Ok(0) | Err(_) => break,
-            Ok(_) => {}
+            Ok(count) => gate.buffer.extend_from_slice(&piece[..count]),
         }
         match gate.pass() {
             Ok(Some(frames)) => {
@@ -202,11 +194,10 @@ pub async fn tunnel(cells: Cells, first: Frame, mut streams: Streams) {
     }
 }
 
-async fn open_tunnel(cells: &Cells, first: &Frame) -> Result<(UnixStream, Bytes), TunnelRefused> {
+async fn open_tunnel(cells: &Cells, first: &Frame) -> Result<(Stream, Bytes), TunnelRefused> {
     let refuse = |code: &str, detail: String| TunnelRefused { code: code.to_owned(), detail };
     let open: TunnelOpen = first.decode().map_err(|error| refuse("unsupported", error.to_string()))?;
-    let mut cell =
-        connect(cells, &open.allocation, first).await.map_err(|error| refuse("cell_gone", error.to_string()))?;
+    let cell = connect(cells, &open.allocation, first).await.map_err(|error| refuse("cell_gone", error.to_string()))?;
     let answer = async {
         let mut decoder = muster_protocol::FrameDecoder::default();
         let mut piece = [0; 1024];
@@ -233,29 +224,27 @@ async fn open_tunnel(cells: &Cells, first: &Frame) -> Result<(UnixStream, Bytes)
     Ok((cell, rest))
 }
 
-async fn pipe_raw(cell: UnixStream, streams: Streams) {
-    let (mut from, mut to) = cell.into_split();
+async fn pipe_raw(cell: Stream, streams: Streams) {
     let Streams { mut send, mut receive, rest } = streams;
     let down = async {
-        if to.write_all(&rest).await.is_err() {
+        if cell.write_all(&rest).await.is_err() {
             return;
         }
         while let Ok(Some(chunk)) = receive.read_chunk(PIECE, true).await {
-            if to.write_all(&chunk.bytes).await.is_err() {
+            if cell.write_all(&chunk.bytes).await.is_err() {
                 return;
             }
         }
-        let _ = to.shutdown().await;
+        cell.finish();
     };
     let up = async {
-        let mut buffer = BytesMut::new();
+        let mut piece = vec![0; PIECE];
         loop {
-            buffer.reserve(PIECE);
-            match from.read_buf(&mut buffer).await {
+            let count = match cell.read(&mut piece).await {
                 Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-            if send.write_chunk(buffer.split().freeze()).await.is_err() {
+                Ok(count) => count,
+            };
+            if send.write_chunk(Bytes::copy_from_slice(&piece[..count])).await.is_err() {
                 return;
             }
         }

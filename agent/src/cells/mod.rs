@@ -9,6 +9,7 @@ mod entry;
 mod leftovers;
 mod logs;
 mod report;
+mod stream;
 mod usage;
 mod watch;
 mod work;
@@ -27,6 +28,7 @@ use std::{
 use tokio::sync::{mpsc, watch as watched};
 
 pub use driver::Driver;
+pub use stream::Stream;
 pub use work::again;
 
 /// Messages that may wait for the driver.
