@@ -22,6 +22,10 @@ use std::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
+/// Bytes of datagrams that may wait, as far as the system allows (`net.core.rmem_max`). With the usual 208 KiB the
+/// first datagrams of a hundred nodes that dial at once fill it, and what is lost then comes again after a second.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
 /// Tokio with this socket.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UdpRuntime;
@@ -37,6 +41,8 @@ impl Runtime for UdpRuntime {
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let state = UdpSocketState::new((&socket).into())?;
+        // A smaller one serves as well, only not a storm.
+        let _ = state.set_recv_buffer_size((&socket).into(), RECEIVE_BUFFER);
         socket.set_nonblocking(true)?;
         // SAFETY: the socket is owned and never taken out again, so it is open as long as it is watched.
         let io = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;

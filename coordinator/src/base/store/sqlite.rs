@@ -12,12 +12,14 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::sync::Arc;
 
+/// What every connection has. Each closure has a savepoint, whose journal SQLite keeps in a file of its own else.
+const ALL: &str = "PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY;";
+
 /// Opens the one writing connection: WAL, every commit on disk, foreign keys held.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Tx> {
     let connection = Connection::open(path)?;
-    connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=5000;",
-    )?;
+    connection.execute_batch(ALL)?;
+    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")?;
     // Reads a page of the schema, so that a file that is no database is found here and not in a request.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     keep_statements(&connection)?;
@@ -40,7 +42,8 @@ pub(super) fn around(connection: Connection) -> Tx {
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Tx> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.execute_batch("PRAGMA busy_timeout=5000; PRAGMA query_only=ON;")?;
+    connection.execute_batch(ALL)?;
+    connection.execute_batch("PRAGMA query_only=ON;")?;
     keep_statements(&connection)?;
     Ok(around(connection))
 }
