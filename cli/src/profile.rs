@@ -114,7 +114,11 @@ impl Profile {
     pub fn load(&self) -> Result<Logins> {
         let path = self.file();
         match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| Error::client(format!("{}: {error}", path.display()))),
+            // What toml says of the place would quote it, and with it a token.
+            Ok(text) => toml::from_str(&text).map_err(|error| {
+                let (path, why) = (path.display(), error.message());
+                Error::client(format!("{path} is damaged ({why}): move it away and sign in again"))
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Logins::default()),
             Err(error) => Err(Error::client(format!("{}: {error}", path.display()))),
         }
@@ -197,5 +201,15 @@ mod tests {
         assert_eq!(profile.load().unwrap(), logins);
         let mode = fs::metadata(profile.file()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = Profile::in_dir(dir.path());
+        fs::write(profile.file(), "[console]\naccess_token = \"at_secret\" x").unwrap();
+        let said = profile.load().unwrap_err().to_string();
+        assert!(said.contains("logins.toml is damaged") && said.contains("sign in again"), "{said}");
+        assert!(!said.contains("secret"), "{said}");
     }
 }

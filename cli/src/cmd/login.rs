@@ -56,7 +56,7 @@ pub(super) async fn login(context: &Context, args: Login) -> Result<()> {
     let login = with_tokens(login, &answer)?;
     let said = format!("{} is signed in at {}", login.username, login.url);
     let locked = context.profile.lock()?;
-    let mut logins = locked.load().unwrap_or_default();
+    let mut logins = locked.load()?;
     *logins.at_mut(door(context)) = Some(login);
     locked.save(&logins)?;
     eprintln!("{said}");

@@ -1,9 +1,9 @@
 //! The terminal this command runs in: raw mode, size, a hidden question.
 
 use crate::error::{Error, Result};
-use nix::sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use std::{
-    io::{BufRead, IsTerminal, Write},
+    io::{IsTerminal, Read, Write},
     os::fd::{AsFd, AsRawFd},
 };
 
@@ -52,24 +52,39 @@ impl Drop for Raw {
     }
 }
 
-/// Asks a question on the terminal and reads the answer without showing it.
+/// Asks a question on the terminal and reads the answer without showing it. An interrupt ends the question, not the
+/// process, so that the terminal is left as it was.
 ///
 /// # Errors
-/// If stdin is no terminal.
+/// If stdin is no terminal, or Ctrl-C or Ctrl-D is the answer.
 pub fn ask_hidden(question: &str) -> Result<String> {
-    let stdin = std::io::stdin();
-    let before = tcgetattr(stdin.as_fd()).map_err(Error::client)?;
-    let mut hidden = before.clone();
-    hidden.local_flags.remove(LocalFlags::ECHO);
+    let raw = Raw::enter()?.ok_or_else(|| Error::client("stdin is no terminal"))?;
     eprint!("{question}");
     std::io::stderr().flush()?;
-    tcsetattr(stdin.as_fd(), SetArg::TCSAFLUSH, &hidden).map_err(Error::client)?;
-    let mut answer = String::new();
-    let read = stdin.lock().read_line(&mut answer);
-    let _ = tcsetattr(stdin.as_fd(), SetArg::TCSADRAIN, &before);
+    let answer = hidden_line(std::io::stdin().lock());
+    drop(raw);
     eprintln!();
-    read?;
-    Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
+    answer
+}
+
+/// A line as a terminal in raw mode gives it.
+fn hidden_line(from: impl Read) -> Result<String> {
+    const ETX: u8 = 3;
+    const EOT: u8 = 4;
+    const BACKSPACE: u8 = 8;
+    const NAK: u8 = 21;
+    const DELETE: u8 = 127;
+    let mut line = Vec::new();
+    for byte in from.bytes() {
+        match byte? {
+            b'\r' | b'\n' => return String::from_utf8(line).map_err(|_| Error::client("the answer is not UTF-8")),
+            ETX | EOT => return Err(Error::client("no answer was given")),
+            BACKSPACE | DELETE => while line.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {},
+            NAK => line.clear(),
+            byte => line.push(byte),
+        }
+    }
+    Err(Error::client("no answer was given"))
 }
 
 /// Whether a descriptor of this process is a terminal.
@@ -77,4 +92,21 @@ pub fn ask_hidden(question: &str) -> Result<String> {
 pub fn is_terminal(fd: &impl AsRawFd) -> bool {
     // SAFETY: isatty only looks at the descriptor.
     unsafe { libc::isatty(fd.as_raw_fd()) == 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hidden_line;
+
+    #[test]
+    fn a_hidden_answer_may_be_corrected_and_given_up() {
+        let said = |typed: &str| hidden_line(typed.as_bytes()).ok();
+        assert_eq!(said("secret\rrest").as_deref(), Some("secret"));
+        assert_eq!(said("sä\u{7f}x\n").as_deref(), Some("sx"));
+        assert_eq!(said("wrong\u{15}right\r").as_deref(), Some("right"));
+        assert_eq!(said("\u{7f}\r").as_deref(), Some(""));
+        for given_up in ["half\u{3}", "\u{4}", "no end"] {
+            assert_eq!(said(given_up), None, "{given_up:?}");
+        }
+    }
 }
