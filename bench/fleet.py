@@ -2,9 +2,10 @@
 """Many simulated nodes (`muster-fleet`) against a demo's coordinator: what they cost it at rest and under churn, and
 how they come back when all lose their link at once, when it is stopped and when it is killed.
 
-  bench/fleet.py [--bins target/release] [--nodes 200 1000] [--seconds 40]
+  bench/fleet.py [--bins target/release] [--nodes 200 1000]
+  bench/fleet.py --soak 60 --nodes 200    an hour of steady churn: memory of both sides, and what was logged
 """
-import argparse, json, os, pathlib, re, shutil, signal, subprocess, tempfile, time, urllib.request, uuid
+import argparse, collections, json, os, pathlib, re, shutil, signal, subprocess, tempfile, time, urllib.request, uuid
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -90,11 +91,44 @@ def cost(demo, seconds):
     show("coordinator", cpu_percent=round(100 * (cpu_s(pid) - before) / seconds, 1), rss_mib=round(rss_mib(pid), 1))
 
 
+def logged(demo):
+    """Lines of the coordinator's log above INFO, counted by their words."""
+    counts = collections.Counter()
+    for log in demo.dir.glob("demo/**/coordinator.log"):
+        for line in log.read_text(errors="replace").splitlines():
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+            level = re.search(r"\b(WARN|ERROR)\b(.*)", plain)
+            if level:
+                counts[level[1] + re.sub(r"[0-9a-z]*\d[0-9a-z.:]*", "#", level[2])[:160]] += 1
+    return counts
+
+
+def soak(bins, nodes, minutes):
+    """Steady churn of one link a second; a line of figures every half minute."""
+    demo = Demo(bins, 0)
+    try:
+        fleet = Fleet(demo, nodes, "--churn", "60", "--seconds", str(minutes * 60), "--every", "600")
+        fleet.until("up")
+        coordinator, figures, began = demo.coordinator(), [], time.monotonic()
+        while fleet.process.poll() is None and time.monotonic() - began < minutes * 60:
+            figures.append((rss_mib(coordinator), rss_mib(fleet.process.pid)))
+            show("soak", minute=round((time.monotonic() - began) / 60, 1), coordinator_rss_mib=round(figures[-1][0], 1),
+                fleet_rss_mib=round(figures[-1][1], 1), coordinator_cpu_s=round(cpu_s(coordinator), 1))
+            time.sleep(30)
+        fleet.until("end")
+        show("logged", **logged(demo))
+    finally:
+        demo.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--soak", type=int, metavar="MINUTES")
     parser.add_argument("--bins", default=ROOT / "target/release")
     parser.add_argument("--nodes", type=int, nargs="+", default=[200, 1000])
     args = parser.parse_args()
+    if args.soak:
+        return soak(args.bins, args.nodes[0], args.soak)
     for nodes in args.nodes:
         demo = Demo(args.bins, 0)
         try:

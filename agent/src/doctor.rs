@@ -7,6 +7,7 @@ use crate::{
     identity::{Identity, Stage},
     link::{socket::Sockets, wire},
     privileges, root, status,
+    tasks::counted,
 };
 use muster_pki::{
     client::{self, TimeSource},
@@ -204,7 +205,8 @@ fn disk(checks: &mut Checks, state_dir: &Path) {
 
 fn gpus(checks: &mut Checks, config: &Config) {
     let found = gpu::Gpus::start(config.gpu.clone()).inventory();
-    let text = format!("{}: {} GPUs, driver {}", found.gpu_state, found.gpus.len(), found.driver_version);
+    let gpus = counted(found.gpus.len(), "GPU");
+    let text = format!("{}: {gpus}, driver {}", found.gpu_state, found.driver_version);
     match found.gpu_state.as_str() {
         "ok" => checks.pass("gpu", text),
         "none" => checks.pass("gpu", "no NVIDIA GPU: this node offers CPU slots"),
@@ -242,7 +244,8 @@ async fn coordinator(checks: &mut Checks, state_dir: &Path, identity: &Identity,
     };
     match tried {
         Ok(connection) => {
-            checks.pass("coordinator", format!("{address} answers, under our CA, in {:?}", connection.rtt()));
+            let ms = connection.rtt().as_secs_f64() * 1e3;
+            checks.pass("coordinator", format!("{address} answers, under our CA, in {ms:.1} ms"));
             connection.close(0u32.into(), b"");
         }
         Err(error) => checks.fail(

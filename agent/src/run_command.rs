@@ -6,7 +6,7 @@
 use crate::{
     args,
     cells::Tools,
-    clock::{Clock, Source},
+    clock::{self, Clock, Source},
     config::Config,
     enrol::{self, Way},
     gpu::Gpus,
@@ -158,7 +158,9 @@ async fn approved(
     }
     board.link(LinkState::Pending);
     tracing::info!(node = %identity.node_id, "waiting for approval: muster nodes approve {}", identity.node_id);
+    let since_ms = clock::wall_ms();
     loop {
+        status::waits(way.state_dir, &identity, host, way.coordinator, since_ms);
         let trusted = way.clock.clone();
         let time = TimeSource::new(move || trusted.trusted_ms());
         let asked = enrol::poll(way, &identity, time, host.clone()).await;

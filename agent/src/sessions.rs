@@ -48,11 +48,13 @@ fn from_cell(kind: Kind) -> bool {
 struct Gate {
     buffer: BytesMut,
     permits: fn(Kind) -> bool,
+    /// Kind of the last frame that passed.
+    last: Option<Kind>,
 }
 
 impl Gate {
     fn new(permits: fn(Kind) -> bool) -> Self {
-        Self { buffer: BytesMut::new(), permits }
+        Self { buffer: BytesMut::new(), permits, last: None }
     }
 
     /// Every whole frame there is, as one piece; unknown kinds pass, a newer peer may understand them.
@@ -68,6 +70,7 @@ impl Gate {
                 break;
             }
             whole = end;
+            self.last = Some(kind);
         }
         Ok((whole > 0).then(|| self.buffer.split_to(whole).freeze()))
     }
@@ -172,6 +175,11 @@ async fn frames_from_cell(cell: &Stream, mut send: SendStream) {
                 return;
             }
         }
+    }
+    // A cell says how a session ends, unless it is killed.
+    if !matches!(gate.last, Some(Kind::SessionExit | Kind::SessionError)) {
+        let killed = SessionError { code: "cell_ended".into(), detail: "The cell has ended.".into() };
+        let _ = send.write_chunk(encode(Kind::SessionError, &killed)).await;
     }
     let _ = send.finish();
 }

@@ -1,8 +1,13 @@
 //! What people on the node see: `status.json` in the state directory, written by `run`, read by `status`.
 
-use crate::{clock, identity, node::Node, root::start_time};
+use crate::{
+    clock,
+    identity::{self, Identity},
+    node::Node,
+    root::start_time,
+};
 use muster_pki::files;
-use muster_protocol::report::Phase;
+use muster_protocol::{inventory::Host, report::Phase};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Write as _,
@@ -163,10 +168,41 @@ pub async fn keep(node: Arc<Node>) {
 }
 
 fn write(node: &Node) -> std::io::Result<()> {
-    let text = serde_json::to_vec_pretty(&collect(node))?;
-    let (path, temporary) = (node.state_dir.join(FILE), node.state_dir.join(".status.new"));
-    std::fs::write(&temporary, text)?;
+    put(&node.state_dir, &collect(node))
+}
+
+fn put(state_dir: &Path, status: &Status) -> std::io::Result<()> {
+    let (path, temporary) = (state_dir.join(FILE), state_dir.join(".status.new"));
+    std::fs::write(&temporary, serde_json::to_vec_pretty(status)?)?;
     std::fs::rename(&temporary, path)
+}
+
+/// Says in the file that the agent runs and its node waits for approval since then (ms since 1970).
+pub fn waits(state_dir: &Path, identity: &Identity, host: &Host, coordinator: &str, since_ms: i64) {
+    let status = Status {
+        pid: std::process::id(),
+        start_ticks: start_of(std::process::id()).unwrap_or(0),
+        version: host.agent_version.clone(),
+        node_id: identity.node_id.to_string(),
+        fleet_id: identity.fleet_id.clone(),
+        name: host.name.clone(),
+        coordinator: coordinator.to_owned(),
+        link: LinkState::Pending,
+        link_since_ms: since_ms,
+        certificate_not_after_ms: None,
+        clock_skew_ms: 0,
+        gpu_state: String::new(),
+        gpus: 0,
+        slots: 0,
+        isolation: String::new(),
+        not_enforced: Vec::new(),
+        cells: Vec::new(),
+        tasks_running: 0,
+        written_ms: clock::wall_ms(),
+    };
+    if let Err(error) = put(state_dir, &status) {
+        tracing::debug!(%error, "status.json cannot be written");
+    }
 }
 
 fn collect(node: &Node) -> Status {
@@ -273,6 +309,10 @@ fn text(status: &Status) -> String {
     };
     let since = (status.written_ms - status.link_since_ms).max(0) / 1000;
     line("link", format!("{link}, for {since} s"));
+    if status.link == LinkState::Pending {
+        line("next", format!("muster nodes approve {}", status.node_id));
+        return out;
+    }
     if let Some(end) = status.certificate_not_after_ms {
         let left = (end - (status.written_ms - status.clock_skew_ms)) / 60_000;
         line("certificate", format!("ends in {} h {} min", left / 60, left % 60));

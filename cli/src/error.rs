@@ -168,7 +168,8 @@ impl Error {
 fn next_step(code: &str) -> Option<&'static str> {
     Some(match code {
         "unauthenticated" | "token_expired" | "refresh_reused" => "sign in again with `muster login`",
-        "operator_token_required" | "operator_role_required" => "sign in with `muster login --operator`",
+        "operator_token_required" => "sign in with `muster login --operator`",
+        "operator_role_required" => "ask an operator for a role (`muster users`), or sign in as somebody who has one",
         "ssh_key_missing" => "add a key with `muster keys add FILE`, or launch with --no-ssh",
         "sold_out" => "see what is free with `muster skus list`",
         "node_offline" | "node_timeout" | "agent_busy" => "try again in a few seconds",

@@ -43,6 +43,14 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
     allocations::link::report(app, node, report).await
 }
 
+/// A node has followed documents that this database does not know.
+///
+/// # Errors
+/// Only what the store says.
+pub fn outrun_in(tx: &mut Tx, cx: &Cx, node: NodeId) -> Result<(), Problem> {
+    allocations::link::outrun_in(tx, cx, node)
+}
+
 /// A sample taken at `at_ms` by our clock. Memory alone.
 pub fn sample(app: &App, node: NodeId, at_ms: i64, sample: Sample) {
     app.telemetry.ingest(node, at_ms, sample);

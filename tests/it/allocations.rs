@@ -23,7 +23,7 @@ async fn bad_input_changes_nothing() {
         (json!({"sku": "h100", "command": []}), 422),
         (json!({"sku": "h100", "release_on_exit": true}), 422),
         (json!({"sku": "h100", "env": {"9": "x"}}), 422),
-        (json!({"sku": "h100", "ssh_key_ids": ["sk_nonsense"]}), 422),
+        (json!({"sku": "h100", "ssh_key_ids": ["sk_nonsense"]}), 404),
         (json!({"sku": "h100", "project_id": "pj_00000000000000000000000000"}), 404),
         (json!({"sku": "h100", "ssh_key_ids": [], "image": "another"}), 409),
         (json!({"sku": "h100"}), 409),

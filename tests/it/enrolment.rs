@@ -65,6 +65,12 @@ async fn a_machine_is_let_in_once_although_the_coordinator_dies_at_each_step() {
     assert_eq!(certificates(&operator, &node).await, 0);
 
     machine.run();
+    eventually("its status says what it waits for", async || {
+        let status = machine.agent("status").output().expect("muster-agent starts");
+        let said = String::from_utf8_lossy(&status.stdout).into_owned();
+        (said.contains("waits for an operator's approval") && said.contains("muster nodes approve")).then_some(())
+    })
+    .await;
     let approved = operator.post(&format!("/api/v1/admin/nodes/{node}/approve"), json!({})).await;
     let killed = world.kill_coordinator();
     assert_eq!(approved.status, 200, "{}", approved.text);

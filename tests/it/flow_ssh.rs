@@ -47,6 +47,10 @@ async fn a_plain_ssh_line_lands_in_the_cell() {
 
     let via_cli = cli.run(&["ssh", id, "--", "-i", &key.display().to_string(), "id", "-un"]);
     assert_eq!((via_cli.code, via_cli.out.as_str()), (0, "muster\n"), "{}", via_cli.err);
+
+    // A pipe whose near end closes first still brings what the far end says.
+    let pipe = cli.run_with(&["ssh", "--stdio", id], b"SSH-2.0-nobody\r\n");
+    assert!(pipe.out.starts_with("SSH-2.0-") && pipe.code == 0 && pipe.err.is_empty(), "{pipe:?}");
 }
 
 #[tokio::test]
@@ -57,6 +61,9 @@ async fn without_a_key_a_launch_says_so() {
     refused.refused(409, "ssh_key_missing");
     let list = stranger.get("/api/v1/allocations").await.ok();
     assert_eq!(list["items"], json!([]));
+    let id = launch(&stranger, json!({"sku": "h100", "ssh_key_ids": []})).await["id"].clone();
+    let path = format!("/api/v1/allocations/{}/tunnel-token", id.as_str().expect("an id"));
+    stranger.post(&path, json!({"target": "ssh"})).await.refused(409, "no_ssh");
 }
 
 #[tokio::test]

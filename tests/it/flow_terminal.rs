@@ -2,7 +2,7 @@
 
 use muster_tests::{
     Message, Terminal, World, eventually,
-    flow::{in_state, launch},
+    flow::{cell_pids, in_state, launch},
     signal,
 };
 use nix::sys::signal::Signal;
@@ -23,6 +23,21 @@ async fn a_shell_answers_resizes_and_exits() {
     assert_eq!(terminal.run("stty size").await, "50 132");
     terminal.type_in("exit 7\n").await;
     assert_eq!(terminal.end().await, (Some(7), 1000));
+}
+
+#[tokio::test]
+async fn a_cell_that_is_killed_is_named_at_its_terminal() {
+    let world = World::start().await;
+    let user = world.user().await;
+    let id = allocation(&user).await;
+    let mut terminal = Terminal::open(&user, &id).await;
+    assert_eq!(terminal.run("echo up").await, "up");
+    cell_pids(&id).into_iter().for_each(|pid| signal(pid, Signal::SIGKILL));
+    assert_eq!(terminal.end().await, (None, 4404));
+    let error = terminal.controls.iter().find(|control| control["t"] == "error").expect("a reason");
+    assert_eq!(error["code"], "cell_ended");
+    let over = in_state(&user, &id, &["failed"]).await;
+    assert_eq!(over["failure_reason"]["code"], "cell_ended");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use muster_tests::{
     Agent, Api, Terminal, World, WorldOptions, binary, eventually,
-    flow::{cell_pids, launch, online, receipt, release},
+    flow::{cell_pids, in_state, launch, online, receipt, release},
 };
 use serde_json::{Value, json};
 use std::{
@@ -50,7 +50,7 @@ async fn a_restored_coordinator_ends_no_cell() {
     world.start_again(&WorldOptions::default()).await;
     let agent = world.ready().pids.agents[0].clone();
     let _ = online(&world.operator().await, &agent.node_id).await;
-    unclaimed(&agent, &id, false).await;
+    unclaimed(&agent, &id, true).await;
     assert_eq!(cell_pids(&id), pids, "an older document ends no cell");
 
     // With a higher epoch: the node takes the empty document, keeps the cell and names it.
@@ -63,6 +63,41 @@ async fn a_restored_coordinator_ends_no_cell() {
     assert_eq!(cell_pids(&id), pids, "an empty document ends no cell");
     let log = fs::read_to_string(world.dir().join("demo/logs/coordinator.log")).expect("a log");
     assert!(log.contains(&id) && log.contains("does not name"), "the coordinator says so, too");
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_by_itself_revives_nothing_and_sells_nothing_twice() {
+    let mut world = World::start().await;
+    let old = launched(&world.user().await, "h100").await;
+    world.kill_demo().await;
+    world.keep_database();
+    world.start_again(&WorldOptions::default()).await;
+    let (user, operator) = (world.user().await, world.operator().await);
+    let _ = online(&operator, &world.node(0)).await;
+    let _ = release(&user, &operator, &old).await;
+    let new = launched(&user, "h100").await;
+
+    world.kill_demo().await;
+    world.put_back_database();
+    world.start_again(&WorldOptions::default()).await;
+    let (user, operator, agent) = (world.user().await, world.operator().await, world.ready().pids.agents[0].clone());
+    node_is(&operator, &agent.node_id, "scheduling", "cordoned").await;
+    let trail = operator.get("/api/v1/admin/audit-logs?action=nodes.database_older").await.ok();
+    assert_eq!(trail["items"][0]["target"], agent.node_id.as_str(), "{trail:#}");
+    unclaimed(&agent, &new, true).await;
+    let over = in_state(&user, &old, &["failed"]).await;
+    assert_eq!(over["failure_reason"]["code"], "not_found_after_restore");
+    assert_eq!((cell_pids(&old).len(), cell_pids(&new).len()), (0, 1));
+    let refused = user.post("/api/v1/allocations", json!({"sku": "h100", "ssh_key_ids": []})).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+
+    // An operator ends what nobody stands behind, and opens the node: it takes documents as any other.
+    let cell = format!("/api/v1/admin/nodes/{}/cells/{new}/end", agent.node_id);
+    assert_eq!(operator.post(&cell, json!({"reason": "nobody's"})).await.status, 202);
+    eventually("the cell has ended", async || cell_pids(&new).is_empty().then_some(())).await;
+    let _ = operator.post(&format!("/api/v1/admin/nodes/{}/uncordon", agent.node_id), json!({})).await;
+    let id = launched(&user, "h100").await;
+    let _ = release(&user, &operator, &id).await;
 }
 
 fn text(path: &Path) -> &str {

@@ -103,7 +103,12 @@ async fn labels_are_changed_by_version_and_find_what_carries_them() {
 
     let path = format!("/api/v1/allocations/{}", first["id"].as_str().expect("an id"));
     let new = json!({"labels": {"team": "speech"}});
-    let edited = user.patch(&path, "\"1\"", new.clone()).await;
+    let read = user.get(&path).await.etag();
+    assert_eq!(read, "\"1\"");
+    for no_version in ["*", "new", "\"\""] {
+        user.patch(&path, no_version, new.clone()).await.refused(400, "if_match_invalid");
+    }
+    let edited = user.patch(&path, &read, new.clone()).await;
     assert_eq!(edited.etag(), "\"2\"");
     assert_eq!(user.get(&path).await.ok()["labels"], new["labels"], "read-back equals write");
     assert_eq!(found("team%3Dspeech").await, ["second", "first"]);

@@ -21,7 +21,10 @@ const PIECE: usize = 64 << 10;
 /// Why a conversation ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    /// The coordinator's name does not resolve, or no socket.
+    /// The coordinator's address is none, or its name does not resolve.
+    #[error("{0} is no address to connect to, HOST:PORT: {1}")]
+    Address(String, io::Error),
+    /// No socket.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// No answer in time.
@@ -139,7 +142,8 @@ impl FrameReader {
 /// [`WireError`] of the last address.
 pub async fn connect(sockets: &Sockets, address: &str, config: ClientConfig) -> Result<Connection, WireError> {
     let mut last = WireError::Silent(address.to_owned());
-    for found in tokio::net::lookup_host(address).await? {
+    let resolved = tokio::net::lookup_host(address).await;
+    for found in resolved.map_err(|error| WireError::Address(address.to_owned(), error))? {
         let endpoint = sockets.endpoint(found)?;
         let connecting = endpoint.connect_with(config.clone(), found, SERVER_NAME)?;
         match timeout(CONNECT_TIMEOUT, connecting).await {

@@ -1,6 +1,6 @@
 //! `discover`: looks for GPUs and MIG instances anew. What is found goes out with the inventory, as after every look.
 
-use super::{Bench, result};
+use super::{Bench, counted, result};
 use crate::journal::KeptResult;
 use serde_json::json;
 
@@ -13,5 +13,6 @@ pub(super) async fn run(bench: &Bench, step: &impl Fn(&str)) -> KeptResult {
     let found = bench.tools.gpus.inventory();
     let (gpus, slots) = (found.gpus.len(), found.slots.len());
     let result_json = json!({ "gpu_state": found.gpu_state, "gpu_count": gpus, "slot_count": slots }).to_string();
-    KeptResult { result_json, ..result("ok", format!("{}: {gpus} GPUs, {slots} slots on them", found.gpu_state)) }
+    let said = format!("{}: {}, {} on them", found.gpu_state, counted(gpus, "GPU"), counted(slots, "slot"));
+    KeptResult { result_json, ..result("ok", said) }
 }

@@ -174,3 +174,8 @@ async fn execute(
         _ = cancelled.wait_for(|cancelled| *cancelled) => result("cancelled", "cancelled by the coordinator"),
     }
 }
+
+/// A number of things in words: 1 GPU, 2 GPUs.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

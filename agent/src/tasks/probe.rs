@@ -1,6 +1,6 @@
 //! `probe`: what a person would look at first, each look with its verdict.
 
-use super::{Bench, result};
+use super::{Bench, counted, result};
 use crate::{host, journal::KeptResult};
 use serde::Serialize;
 use serde_json::json;
@@ -38,7 +38,8 @@ pub(super) async fn run(bench: &Bench, step: &impl Fn(&str)) -> KeptResult {
         "driver_missing" | "degraded" => "warn",
         _ => "fail",
     };
-    checks.push(check("gpu", state, format!("{}: {} GPUs {}", gpus.gpu_state, gpus.gpus.len(), gpus.gpu_detail)));
+    let found = format!("{}: {} {}", gpus.gpu_state, counted(gpus.gpus.len(), "GPU"), gpus.gpu_detail);
+    checks.push(check("gpu", state, found.trim_end()));
     for gpu in gpus.gpus.iter().filter(|gpu| !gpu.error.is_empty()) {
         checks.push(check("gpu", "fail", format!("{}: {}", gpu.uuid, gpu.error)));
     }
@@ -51,8 +52,8 @@ pub(super) async fn run(bench: &Bench, step: &impl Fn(&str)) -> KeptResult {
     });
     let disk = host::disk(&bench.state_dir);
     checks.push(match disk {
-        Some(disk) if disk.free >= DISK_LOW => check("disk_free", "pass", format!("{} bytes free", disk.free)),
-        Some(disk) => check("disk_free", "warn", format!("only {} bytes free", disk.free)),
+        Some(disk) if disk.free >= DISK_LOW => check("disk_free", "pass", format!("{} MiB free", disk.free >> 20)),
+        Some(disk) => check("disk_free", "warn", format!("only {} MiB free", disk.free >> 20)),
         None => check("disk_free", "fail", "the file system of the homes does not say"),
     });
     step("clock");

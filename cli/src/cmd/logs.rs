@@ -71,7 +71,8 @@ impl Reader {
         let response = client.stream(&format!("{}&from={}", self.path, self.at.unwrap_or(0))).await?;
         let first = response.headers().get("muster-log-offset").and_then(|text| text.to_str().ok()?.parse().ok());
         let mut at: u64 = first.unwrap_or(0);
-        if let Some(lost) = self.at.map(|known| at.saturating_sub(known)).filter(|lost| *lost > 0) {
+        let lost = at.saturating_sub(self.at.unwrap_or(0));
+        if lost > 0 {
             eprintln!("muster: {lost} bytes of output were not kept");
         }
         self.at = Some(at);

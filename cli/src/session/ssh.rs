@@ -10,7 +10,7 @@ use crate::{
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use std::{fs, os::unix::process::CommandExt, process::Command, time::Duration};
+use std::{convert::Infallible, fs, os::unix::process::CommandExt, process::Command, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -120,18 +120,21 @@ async fn pipe(context: &Context, allocation: &str) -> Result<()> {
         let mut buffer = vec![0; PIECE];
         let mut ping = interval_at(Instant::now() + PING, PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ended = false;
         loop {
             let message = tokio::select! {
-                read = stdin.read(&mut buffer) => match read? {
-                    0 => break,
+                read = stdin.read(&mut buffer), if !ended => match read? {
+                    0 => {
+                        // The other side may still have something to say.
+                        ended = true;
+                        Message::text(json!({"t": "eof"}).to_string())
+                    }
                     count => Message::Binary(Bytes::copy_from_slice(&buffer[..count])),
                 },
                 _ = ping.tick() => Message::Ping(Bytes::new()),
             };
             sink.send(message).await.map_err(|error| Error::Network(error.to_string()))?;
         }
-        let _ = sink.close().await;
-        Ok(())
     };
     let down = async {
         let out = Out::stdout()?;
@@ -149,7 +152,10 @@ async fn pipe(context: &Context, allocation: &str) -> Result<()> {
     };
     tokio::select! {
         done = down => done,
-        Err(error) = up => Err(error),
+        ended = up => match ended {
+            Ok::<Infallible, Error>(never) => match never {},
+            Err(error) => Err(error),
+        },
     }
 }
 

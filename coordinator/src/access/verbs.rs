@@ -10,15 +10,14 @@ use crate::base::store::Tx;
 use crate::cx::Cx;
 use muster_protocol::ids::{SshKeyId, UserId};
 
-/// The keys for a launch: those named, or all of the person's when `ids` is `None`. 422 names an id that is
-/// not the person's.
+/// The keys for a launch: those named, or all of the person's when `ids` is `None`. 404 for one that is not the
+/// person's.
 pub fn resolve_in(tx: &mut Tx, user: UserId, ids: Option<&[SshKeyId]>) -> Result<Vec<SshKey>, Problem> {
     let Some(ids) = ids else { return store::of_user_in(tx, user) };
     let mut keys: Vec<SshKey> = Vec::with_capacity(ids.len());
     for id in ids {
-        let missing = |_| Problem::invalid("ssh_key_ids", "not_found", &format!("You have no SSH key {id}."));
         if !keys.iter().any(|key| key.id == *id) {
-            keys.push(store::find_in(tx, user, *id).map_err(missing)?);
+            keys.push(store::find_in(tx, user, *id)?);
         }
     }
     Ok(keys)

@@ -100,8 +100,7 @@ fn keys_in(tx: &mut Tx, cx: &Cx, request: &LaunchRequest) -> Result<Option<Keys>
 
 /// The keys of these ids, or all of the caller's.
 pub(super) fn named_keys_in(tx: &mut Tx, cx: &Cx, ids: Option<&[String]>) -> Result<Keys, Problem> {
-    let unknown = |id: &String| Problem::invalid("ssh_key_ids", "not_found", &format!("You have no SSH key {id}."));
-    let parse = |id: &String| id.parse::<SshKeyId>().map_err(|_| unknown(id));
+    let parse = |id: &String| id.parse::<SshKeyId>().map_err(|_| Problem::not_found("SSH key"));
     let ids = ids.map(|ids| ids.iter().map(parse).collect::<Result<Vec<_>, _>>()).transpose()?;
     let keys = access::resolve_in(tx, cx.user_id()?, ids.as_deref())?;
     Ok(Keys { ids: keys.iter().map(|key| key.id).collect(), lines: keys.iter().map(|key| key.key.line()).collect() })
@@ -140,9 +139,12 @@ pub(super) fn no_room(sku: &Sku, count: u32, reasons: &Reasons) -> Blocker {
 /// The smallest change in words, without the names of nodes.
 fn smallest(reasons: &Reasons) -> String {
     let acts = reasons.smallest_change.iter().map(|change| match change.reason {
-        Reason::Busy => format!("{} slot(s) come free", change.count),
-        Reason::Held => format!("{} slot(s) are cleared by an operator", change.count),
-        Reason::Unapproved => format!("{} slot(s) are approved by an operator", change.count),
+        Reason::Busy if change.count == 1 => "a slot comes free".to_owned(),
+        Reason::Busy => format!("{} slots come free", change.count),
+        Reason::Held if change.count == 1 => "a slot is cleared by an operator".to_owned(),
+        Reason::Held => format!("{} slots are cleared by an operator", change.count),
+        Reason::Unapproved if change.count == 1 => "a slot is approved by an operator".to_owned(),
+        Reason::Unapproved => format!("{} slots are approved by an operator", change.count),
         Reason::NodeOffline => "a node comes back".to_owned(),
         Reason::NodeCordoned => "a node is opened again".to_owned(),
         Reason::NodeUnhealthy => "a node is healthy again".to_owned(),

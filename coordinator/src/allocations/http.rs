@@ -9,7 +9,7 @@ use super::view::{AllocationView, shown_in};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::http::{
-    Caller, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, ProblemBody, Query, idempotent,
+    Caller, Json, JsonText, Keyed, NoBody, Page, PageQuery, Path, Problem, ProblemBody, Query, idempotent, with_etag,
 };
 use crate::cx::Cx;
 use crate::operations::Accepted;
@@ -125,22 +125,18 @@ async fn admin_list(
     page(&app, query, Filter::default()).await
 }
 
-async fn one(app: &App, cx: Cx, id: AllocationId) -> Result<Json<AllocationView>, Problem> {
+async fn one(app: &App, cx: Cx, id: AllocationId) -> Result<Response, Problem> {
     let found = app.store.read(move |tx| {
         let row = release::seen_in(tx, &cx, id, Verb::AllocationsShow)?;
         shown_in(tx, row)
     });
-    found.await.map(Json)
+    found.await.map(|shown| with_etag(shown.version, Json(shown)))
 }
 
 /// One allocation. Foreign, unknown and malformed ids answer the same.
 #[utoipa::path(get, path = "/api/v1/allocations/{id}", operation_id = "allocations.show", tag = "allocations",
     params(("id" = String, Path)), responses((status = 200, body = AllocationView)))]
-async fn show(
-    State(app): State<App>,
-    Caller(cx): Caller,
-    Path(id): Path<AllocationId>,
-) -> Result<Json<AllocationView>, Problem> {
+async fn show(State(app): State<App>, Caller(cx): Caller, Path(id): Path<AllocationId>) -> Result<Response, Problem> {
     one(&app, cx, id).await
 }
 
@@ -151,7 +147,7 @@ async fn admin_show(
     State(app): State<App>,
     Caller(cx): Caller,
     Path(id): Path<AllocationId>,
-) -> Result<Json<AllocationView>, Problem> {
+) -> Result<Response, Problem> {
     one(&app, cx, id).await
 }
 

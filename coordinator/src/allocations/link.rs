@@ -141,6 +141,17 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
     Ok(())
 }
 
+/// A node has followed documents that this database does not know: nothing that is remembered of it is believed until
+/// the node says so, and it gets no new work until an operator has looked.
+///
+/// # Errors
+/// Only what the store says.
+pub fn outrun_in(tx: &mut Tx, cx: &Cx, node: NodeId) -> Result<(), Problem> {
+    store::want_proof_of(tx, node)?;
+    let reason = "the node has followed documents that the database does not know: it went back to an earlier state";
+    proof::close_in(tx, cx, node, audit::Event::new("nodes.database_older", node).reason(reason))
+}
+
 /// The allocation a report is about, if it is on this node and its receipt is not stored yet. A report of an
 /// older lease says nothing about the present one.
 fn mine_in(tx: &mut Tx, node: NodeId, id: AllocationId, cell: &CellReport) -> Result<Option<Allocation>, Problem> {

@@ -1,4 +1,4 @@
-//! After a restore: which of the remembered cells are there. Their nodes say it, and only then are they asked for
+//! After a restore, or when a node shows that the database is older than itself: which of the remembered cells are there. Their nodes say it, and only then are they asked for
 //! again, so that what was released since the backup does not come back.
 
 use super::effects::{apply_in, wake};
@@ -33,14 +33,16 @@ pub(super) fn shown_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation) -> Result<(),
     Ok(())
 }
 
-/// Ends what is remembered and is not in a whole report. Only a node that follows a document made since the
-/// restore is asked: one that has just started may have more cells than it has found yet.
+/// Ends what is remembered and is not in a whole report. Only a node that follows the newest document is asked: one that has just started may have more cells than it has found yet.
 ///
 /// # Errors
 /// Only what the store says; then the same report is to be given again.
 pub(super) async fn missing(app: &App, node: NodeId, report: &Report) -> Result<(), Problem> {
-    let follows = report.generation.is_some_and(|generation| generation.fleet_epoch == app.fleet.epoch);
-    if !follows || !app.heard.is_first(node) {
+    if !app.heard.is_first(node) {
+        return Ok(());
+    }
+    let newest = app.store.read(move |tx| links::generation_in(tx, node)).await?;
+    if newest.is_none() || report.generation < newest {
         return Ok(());
     }
     let cells: BTreeSet<AllocationId> = report.cells.iter().filter_map(|cell| cell.allocation.parse().ok()).collect();
@@ -74,16 +76,21 @@ pub(super) fn is_open_in(tx: &mut Tx, node: NodeId) -> Result<bool, Problem> {
 /// A cell that no allocation stands behind uses slots that nobody knows: its node gets no new work until an operator
 /// has looked.
 pub(super) fn keep_work_away_in(tx: &mut Tx, cx: &Cx, node: NodeId, cell: AllocationId) -> Result<(), Problem> {
+    let reason = "a cell runs on the node that no allocation stands behind";
+    close_in(tx, cx, node, audit::Event::new("cells.unclaimed", cell).after(&node).reason(reason))
+}
+
+/// No new work for a node, for the reason of this event; nothing if it gets none already.
+pub(super) fn close_in(tx: &mut Tx, cx: &Cx, node: NodeId, why: audit::Event) -> Result<(), Problem> {
     if is_open_in(tx, node)? {
-        let reason = "a cell runs on the node that no allocation stands behind";
-        audit::note(tx, cx, audit::Event::new("cells.unclaimed", cell).after(&node).reason(reason))?;
+        audit::note(tx, cx, why)?;
         nodes::verbs::change_in(tx, cx, node, nodes::model::Event::Cordon, "nodes.cordon")?;
     }
     Ok(())
 }
 
 fn end_in(tx: &mut Tx, cx: &Cx, row: &mut Allocation) -> Result<(), Problem> {
-    let detail = "The coordinator was restored from a backup, and the node has no such cell: it was released since.";
+    let detail = "The database went back to an earlier state, and the node has no such cell: it was released since.";
     let failure = Failure { code: NOT_FOUND_AFTER_RESTORE.to_owned(), detail: detail.to_owned() };
     row.proof_wanted = false;
     apply_in(tx, cx, row, &Event::Broken(failure)).map(|_| ())

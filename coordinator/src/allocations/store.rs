@@ -285,6 +285,11 @@ pub(super) fn want_proof(tx: &mut Tx) -> Result<u64, Problem> {
     tx.exec("UPDATE allocations SET proof_wanted = 1 WHERE wish = 'wanted'", &[])
 }
 
+/// Nothing that is remembered of a node is believed until it has said it, too.
+pub(super) fn want_proof_of(tx: &mut Tx, node: NodeId) -> Result<u64, Problem> {
+    tx.exec("UPDATE allocations SET proof_wanted = 1 WHERE wish = 'wanted' AND node_id = $1", &values![node])
+}
+
 /// Nodes that carry allocations in a state.
 pub(super) fn nodes_with(tx: &mut Tx, state: &str) -> Result<Vec<NodeId>, Problem> {
     tx.all(

@@ -102,12 +102,19 @@ pub(super) struct CertificateRow {
     pub reason: String,
 }
 
-/// Adds a certificate.
+/// How long a certificate is remembered after its end, ms; one that was revoked is never forgotten.
+const REMEMBERED_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
+/// Adds a certificate, and forgets those of the node that ended long ago: there is a new one every day.
 pub(super) fn insert_certificate_in(tx: &mut Tx, row: &CertificateRow) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO certificates(id, node_id, key_sha256, issued_ms, expires_ms, revoked_ms, reason) \
          VALUES($1, $2, $3, $4, $5, $6, $7)",
         &values![row.id, row.node_id, &row.key_sha256, row.issued_ms, row.expires_ms, row.revoked_ms, &row.reason],
+    )?;
+    tx.exec(
+        "DELETE FROM certificates WHERE node_id = $1 AND revoked_ms IS NULL AND expires_ms < $2",
+        &values![row.node_id, row.issued_ms - REMEMBERED_MS],
     )?;
     Ok(())
 }

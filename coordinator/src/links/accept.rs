@@ -17,7 +17,10 @@ const RETRY_ABOVE: usize = 64;
 /// Handshakes and enrolments in progress above which a connection is refused.
 const ARRIVING_MAX: usize = 2_048;
 /// Handshakes a second, and at once. Each costs the edge about a millisecond, which terminals would feel.
-const PACE: (u32, u32) = (400, 400);
+const PACE: (u32, u32) = (400, 40);
+/// How long one may wait for its turn: an agent gives up after five seconds. A fleet that dials at once so comes back
+/// in a row; who would wait longer is refused.
+const TURN: Duration = Duration::from_secs(3);
 /// How long a stopping endpoint waits for its last packets.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -53,14 +56,17 @@ pub(super) async fn serve(app: App, endpoint: Endpoint) {
         if count >= RETRY_ABOVE && !incoming.remote_address_validated() {
             // Fails only for an address that is validated already.
             let _ = incoming.retry();
-        } else if count >= ARRIVING_MAX || !pace.try_turn() {
+        } else if let Some(wait) = (count < ARRIVING_MAX).then(|| pace.book(TURN)).flatten() {
+            let place = Arriving::one_more(&arriving);
+            let app_ = app.clone();
+            app.supervisor.graceful("link", async move {
+                tokio::time::sleep(wait).await;
+                arrive(app_, incoming, place).await;
+            });
+        } else {
             // Told at once and cheaply, it comes again after a random delay that grows with each refusal.
             incoming.refuse();
             app.links.meters.refused();
-        } else {
-            let place = Arriving::one_more(&arriving);
-            let app_ = app.clone();
-            app.supervisor.graceful("link", async move { arrive(app_, incoming, place).await });
         }
     }
     // The links say goodbye themselves; their packets need the endpoint a moment longer.

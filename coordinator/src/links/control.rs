@@ -189,6 +189,7 @@ async fn live(app: &App, up: Up, not_after_ms: i64) -> Result<(), Down> {
     app.supervisor.scoped("link.samples", async move { samples::take(app_, link_).await });
     let (app_, link_) = (app.clone(), Arc::clone(&link));
     app.supervisor.scoped("link.facts", async move { facts::take(app_, link_).await });
+    desired::catch_up(app, link.node, held).await.map_err(Down::Store)?;
     desired::ensure(app, link.node).await.map_err(Down::Store)?;
     link.wake.notify_one();
     app.nudges.node_tasks.notify();

@@ -24,7 +24,7 @@ mod task;
 mod tick;
 pub mod wire;
 
-pub use desired::touch_in;
+pub use desired::{generation_in, touch_in};
 pub use registry::{LinkError, LinkHandle, Registry, Stream};
 pub use task::{TaskNews, TaskStream};
 

@@ -33,16 +33,18 @@ impl Pace {
         }
     }
 
-    /// Pays for one if that needs no wait.
-    pub(super) fn try_turn(&mut self) -> bool {
+    /// Takes the next turn that is free, and says how long it is until then; takes none that is further off than
+    /// `most`.
+    pub(super) fn book(&mut self, most: Duration) -> Option<Duration> {
         let now = Instant::now();
         let since = now.duration_since(self.at);
         self.at = now;
-        let debt = self.pay(0, since);
-        if !debt.is_zero() {
+        let wait = self.pay(0, since);
+        if wait > most {
             self.left += 1.0;
+            return None;
         }
-        debt.is_zero()
+        Some(wait)
     }
 
     /// Pays, and says how long the debt takes to be refilled.
@@ -71,12 +73,16 @@ mod tests {
         );
     }
 
-    #[test]
-    fn what_is_turned_away_costs_nothing() {
+    #[tokio::test(start_paused = true)]
+    async fn turns_are_booked_in_a_row_and_what_is_turned_away_costs_nothing() {
         let mut pace = Pace::new(10, 20);
-        let passed = (0..1_000).filter(|_| pace.try_turn()).count();
-        assert!((20..=30).contains(&passed), "{passed}");
-        assert!(pace.left > -1.0);
+        let most = Duration::from_secs(3);
+        let booked: Vec<_> = (0..1_000).filter_map(|_| pace.book(most)).collect();
+        assert_eq!(booked.len(), 20 + 30);
+        assert!(booked[..20].iter().all(Duration::is_zero));
+        assert!(booked[20..].windows(2).all(|pair| pair[0] < pair[1] && pair[1] <= most));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!((0..1_000).filter_map(|_| pace.book(most)).count(), 10);
     }
 
     proptest! {

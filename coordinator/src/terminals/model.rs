@@ -172,6 +172,8 @@ pub enum Ending {
     Stalled,
     /// The agent has too much to do.
     Busy,
+    /// The cell was killed, and with it all that ran in it.
+    CellEnded,
     /// The allocation is being released, or over.
     Released,
     /// Another viewer took the session.
@@ -197,6 +199,7 @@ impl Ending {
         match code {
             "session_limit" => Self::Limit,
             "session_gone" => Self::Gone,
+            "cell_ended" => Self::CellEnded,
             "superseded" => Self::Superseded,
             "stalled" => Self::Stalled,
             // An agent that has just started may not have found its cells yet; an allocation that is over is
@@ -218,7 +221,7 @@ impl Ending {
             Self::BadFrame => 4400,
             Self::Token => 4401,
             Self::Origin | Self::Revoked => 4403,
-            Self::Gone => 4404,
+            Self::Gone | Self::CellEnded => 4404,
             Self::Timeout | Self::Stalled | Self::Busy => 4408,
             Self::Released | Self::Superseded => 4409,
             Self::NodeOffline => 4410,
@@ -240,6 +243,7 @@ impl Ending {
             Self::Timeout => "node_timeout",
             Self::Stalled => "stalled",
             Self::Busy => "agent_busy",
+            Self::CellEnded => "cell_ended",
             Self::Released => "released",
             Self::Superseded => "superseded",
             Self::NodeOffline => "node_offline",
@@ -265,6 +269,7 @@ impl Ending {
             Self::Timeout => "The node did not answer in time.",
             Self::Stalled => "The output was not read for a minute; the session runs on.",
             Self::Busy => "The node's agent has too much to do.",
+            Self::CellEnded => "The allocation's cell has ended, and all that ran in it.",
             Self::Released => "The allocation is released.",
             Self::Superseded => "The session was opened somewhere else.",
             Self::NodeOffline => "The node is not connected.",

@@ -15,6 +15,8 @@ pub(super) struct Place {
     pub(super) state: State,
     /// It runs a command of its own.
     pub(super) has_command: bool,
+    /// It was launched with SSH keys.
+    pub(super) has_ssh: bool,
 }
 
 impl Place {
@@ -28,7 +30,8 @@ impl Place {
 pub(super) fn find_in(tx: &mut Tx, cx: &Cx, id: AllocationId, verb: Verb) -> Result<Place, Problem> {
     let row = allocations::find_in(tx, cx, id, verb)?;
     let (tenant_id, node_id, state) = (row.tenant_id, row.node_id, row.lease.state);
-    Ok(Place { tenant_id, node_id, state, has_command: row.spec.command.is_some() })
+    let (has_command, has_ssh) = (row.spec.command.is_some(), !row.said.ssh_host_key.is_empty());
+    Ok(Place { tenant_id, node_id, state, has_command, has_ssh })
 }
 
 /// What was kept of the output of its command from a byte on, and which byte is its first.

@@ -106,6 +106,11 @@ pub(super) fn broken(error: &Error) -> Ending {
 /// Says why, closes, and waits until the client has read it: a socket that is dropped with unread bytes in
 /// it is reset, and the client would never learn the reason.
 pub(super) async fn finish(mut socket: Socket, ending: &Ending, correlation_id: &str) {
+    if *ending == Ending::Left {
+        // What answers its close, if it said so.
+        let _ = timeout(limits::TERMINAL_CLOSE, socket.close(None)).await;
+        return;
+    }
     let told = async {
         if ending.is_error() {
             let say = Say::Error { code: ending.code(), detail: ending.detail(), correlation_id };

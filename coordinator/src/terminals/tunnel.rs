@@ -52,7 +52,11 @@ impl Tunnel {
                     }
                     Message::Text(text) => match Word::parse(&text) {
                         Ok(Word::Auth(_)) | Err(_) => return Ending::BadFrame,
-                        // Words of terminals mean nothing to a tunnel.
+                        Ok(Word::Eof) => {
+                            // The other side may have closed before.
+                            let _ = writer.finish();
+                        }
+                        // Other words of terminals mean nothing to a tunnel.
                         Ok(_) => {}
                     },
                     Message::Close(_) => return Ending::Left,

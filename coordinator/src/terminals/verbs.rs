@@ -20,7 +20,7 @@ pub(super) struct Minted {
     pub(super) expires_ms: i64,
 }
 
-/// What a person may open now. 404, 409 `not_active`, 409 `node_offline`, 409 `session_limit`.
+/// What a person may open now. 404, 409 `not_active`, 409 `no_ssh`, 409 `node_offline`, 409 `session_limit`.
 pub(super) async fn grant(app: &App, cx: &Cx, verb: Verb, id: AllocationId, opens: Opens) -> Result<Grant, Problem> {
     let user = cx.user_id()?;
     let place = {
@@ -28,6 +28,10 @@ pub(super) async fn grant(app: &App, cx: &Cx, verb: Verb, id: AllocationId, open
         app.store.read(move |tx| place::find_in(tx, &cx, id, verb)).await?
     };
     require_active(&place)?;
+    if opens == Opens::Ssh && !place.has_ssh {
+        let detail = "The allocation was launched without SSH keys: open a terminal, or launch another one with keys.";
+        return Err(Problem::conflict("no_ssh", detail));
+    }
     if app.links.get(place.node_id).is_none() {
         let detail = "The node of this allocation is not connected; try again in a moment.";
         return Err(Problem::conflict("node_offline", detail).retry_after(1));

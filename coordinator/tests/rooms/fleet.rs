@@ -370,6 +370,27 @@ fn certificates_are_renewed_over_the_link_and_recovered_by_proof() {
 }
 
 #[test]
+fn certificates_that_ended_long_ago_are_forgotten() {
+    with_world(async |world| {
+        let operator = Operator::new(world).await;
+        let (machine, issued) = operator.issued().await;
+        let path = format!("{NODES}/{}/certificates", issued.node_id);
+        let first = operator.get(&path).await.ok()["items"][0]["id"].clone();
+        let token = operator.mint(json!({"auto_approve": true})).await;
+        let text = token["token"].as_str().unwrap();
+        world.pass_ms(80 * 86_400_000);
+        assert_eq!(machine.poll(text, &issued.node_id, &machine.key).await.status, "issued");
+        let kept = Operator::new(world).await.get(&path).await.ok();
+        assert_eq!((kept["items"].as_array().unwrap().len(), &kept["items"][1]["id"]), (2, &first));
+        world.pass_ms(12 * 86_400_000);
+        assert_eq!(machine.poll(text, &issued.node_id, &machine.key).await.status, "issued");
+        let kept = Operator::new(world).await.get(&path).await.ok();
+        let ids: Vec<_> = kept["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+        assert!(ids.len() == 2 && !ids.contains(&first), "{kept:#}");
+    });
+}
+
+#[test]
 fn facts_are_applied_once_across_streams_and_links() {
     with_world(async |world| {
         let operator = Operator::new(world).await;

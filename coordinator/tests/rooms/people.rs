@@ -172,6 +172,9 @@ fn bad_input_is_named_and_changes_nothing() {
         let keys = "/api/v1/ssh-keys";
         let body = async |text: &str| post(&world.console, keys, &[auth], text).await;
         assert_eq!(body(r#"{"public_key":"#).await.refusal(), (400, "malformed_json"));
+        let json_type = ("content-type", "application/json");
+        let no_utf8 = send(&world.console, "POST", keys, &[auth, json_type], b"{\"public_key\":\"\xff\"}").await;
+        assert_eq!(no_utf8.refusal(), (400, "malformed_json"));
         assert_eq!(body(r#"{"public_key":7}"#).await.refusal(), (422, "validation_failed"));
         assert_eq!(body(r#"{"name":"x"}"#).await.json["errors"][0]["field"], "public_key");
         let huge = format!(r#"{{"public_key":"{}"}}"#, "a".repeat(1 << 20));

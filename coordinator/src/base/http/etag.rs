@@ -6,7 +6,8 @@ use axum::http::header::{ETAG, IF_MATCH};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-/// The version the caller has read, from `If-Match: "7"`. 428 `if_match_required` when it is missing.
+/// The version the caller has read, from `If-Match: "7"`. 428 `if_match_required` when it is missing, 400
+/// `if_match_invalid` when it is no version.
 #[derive(Debug, Clone, Copy)]
 pub struct IfMatch(pub i64);
 
@@ -29,7 +30,9 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
             ));
         };
         let version = text.to_str().ok().and_then(|text| text.trim_start_matches("W/").trim_matches('"').parse().ok());
-        version.map(Self).ok_or_else(Problem::stale_version)
+        version.map(Self).ok_or_else(|| {
+            Problem::bad_request("if_match_invalid", "If-Match takes the version you read, as ETag gave it: \"7\".")
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// A JSON body in, a JSON document out. Malformed JSON is 400, wrong types 422, another content type 415,
 /// a body over the limit 413.
@@ -82,7 +82,8 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let text = error.to_string();
         // Asked apart: the parser calls an array in the place of an enum malformed, which it is not, and may
         // stumble over a wrong field before it sees that the rest is.
-        if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+        let json = std::str::from_utf8(bytes).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+        if !json {
             return Problem::bad_request("malformed_json", format!("The body is not JSON: {text}."));
         }
         let detail = text.split(" at line ").next().unwrap_or_default();
