@@ -14,6 +14,12 @@ use crate::nodes::model::Presence;
 use muster_protocol::ids::{NodeId, SlotId};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A plan is made on a snapshot that is at most so many times as old as it took to read. What was freed since is not
+/// in it, and a launch would go round the free slots instead of to the one that fits best.
+const AGE: u32 = 10;
 
 /// The scheduler's memory.
 #[derive(Debug, Default)]
@@ -29,6 +35,8 @@ struct Inner {
     moment: u64,
     /// When the refresh behind `base` began.
     began: u64,
+    /// And when that was on the clock, and how long it took.
+    read: Option<(Instant, Duration)>,
     base: Snapshot,
     /// `base` with the claims taken out.
     work: Snapshot,
@@ -156,6 +164,13 @@ impl Live {
     /// [`Reasons`] inside, or what the store says.
     pub async fn claim(&self, app: &App, request: &Request, count: usize) -> Result<Result<Claim, Reasons>, Problem> {
         let asked = self.moment();
+        if self.is_old() {
+            let one = self.refreshing.lock().await;
+            // Another launch may have waited for the same.
+            if self.is_old() {
+                self.read(app, &one).await?;
+            }
+        }
         loop {
             let found = {
                 let mut inner = self.lock();
@@ -212,17 +227,20 @@ impl Live {
         inner.moment
     }
 
+    /// Whether what was freed since the snapshot was read may be missed.
+    pub(crate) fn is_old(&self) -> bool {
+        self.lock().read.is_none_or(|(at, took)| at.elapsed() > took * AGE)
+    }
+
     /// Makes sure that a refresh that began after `asked` is in place.
     async fn refresh(&self, app: &App, asked: u64) -> Result<(), Problem> {
-        let _one = self.refreshing.lock().await;
-        let began = {
-            let mut inner = self.lock();
-            if inner.began > asked {
-                return Ok(());
-            }
-            inner.moment += 1;
-            inner.moment
-        };
+        let one = self.refreshing.lock().await;
+        let known = self.lock().began > asked;
+        if known { Ok(()) } else { self.read(app, &one).await }
+    }
+
+    async fn read(&self, app: &App, _one: &tokio::sync::MutexGuard<'_, ()>) -> Result<(), Problem> {
+        let (began, at) = (self.moment(), Instant::now());
         let (mut base, classes) = app.store.read(store::load).await?;
         for node in base.nodes.values_mut().filter(|node| node.closed.is_none()) {
             if app.board.of(node.id) != Presence::Online {
@@ -231,6 +249,7 @@ impl Live {
         }
         let mut inner = self.lock();
         inner.began = began;
+        inner.read = Some((at, at.elapsed()));
         inner.classes = classes;
         // What was committed before the read began stands in what was read.
         inner.claims.retain(|_, held| held.committed.is_none_or(|at| at > began));

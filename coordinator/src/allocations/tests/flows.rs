@@ -235,6 +235,24 @@ async fn blockers_are_the_same_before_and_at_submit() {
 }
 
 #[tokio::test]
+async fn what_was_given_back_is_where_the_next_one_fits_best() {
+    let world = World::new().await;
+    world.node(4).await;
+    let small = world.node(1).await;
+    for _ in 0..4 {
+        let launched = world.launch(world.request("h100")).await.expect("launched");
+        let id = launched.allocation_ids[0];
+        assert_eq!(world.row(id).await.node_id, small, "four together stay on sale");
+        world.say(cell(id, Phase::Running)).await;
+        release::release(&world.app, &world.user, id, None).await.expect("released");
+        world.say(ended(id, &clean())).await;
+        while !world.app.scheduler.is_old() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_cordon_between_plan_and_transaction_is_seen() {
     let world = World::new().await;
     let node = world.node(1).await;
