@@ -1,12 +1,13 @@
 //! The catalog: drafts, what is offered, what is retired, and what cannot be a SKU.
 
 use muster_tests::{
-    Answer, Api, Cli, World,
+    Answer, Api, Cli, World, binary, eventually,
     flow::{in_state, launch, nobody, only},
     fresh_key,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::fs;
 
 async fn patch(api: &Api, id: &str, version: Option<&str>, body: Value) -> Answer {
     let path = format!("/api/v1/admin/skus/{id}");
@@ -236,4 +237,35 @@ async fn prices_are_set_and_read_from_the_command_line() {
     let id = launched.ok().lines().next().expect("an id").to_owned();
     let shown = user.run(&["allocations", "show", &id]).ok();
     assert!(shown.contains("2.50 USD an hour"), "{shown}");
+}
+
+#[tokio::test]
+async fn another_currency_begins_without_prices_and_changes_none_of_what_runs() {
+    let mut world = World::start().await;
+    let launched = launch(&world.user().await, json!({"sku": "h100"})).await;
+    let id = launched["id"].as_str().expect("an id");
+    let (before, file) = (world.ready(), world.dir().join("yen.json"));
+    world.kill_demo().await;
+    let mut yen = tokio::process::Command::new(binary("muster-coordinator"));
+    yen.args(["serve", "--currency", "JPY", "--quic", "127.0.0.1:0", "--data-dir"]).arg(world.data_dir());
+    yen.args(["--console", "127.0.0.1:0", "--operator", "127.0.0.1:0", "--ready-file"]).arg(&file);
+    yen.envs(world.database().map(|database| ("MUSTER_DATABASE", database.url())));
+    let _serving = yen.kill_on_drop(true).spawn().expect("a coordinator");
+    let ready: Value = eventually("it is up", async || serde_json::from_slice(&fs::read(&file).ok()?).ok()).await;
+    let door = |name: &str| ready[name].as_str().expect("an address").to_owned();
+
+    let user = Api::login(&door("console_url"), &before.user.username, &before.user.password).await;
+    let sku = named(&user, "h100").await;
+    assert_eq!((&sku["price_minor_per_hour"], &sku["currency"]), (&Value::Null, &json!("JPY")), "{sku:#}");
+    let staff = Cli::login(&door("operator_url"), &before.operator.username, &before.operator.password, true);
+    let bad = staff.run(&["skus", "price", "h100", "2.5"]);
+    assert!(bad.code == 1 && bad.err.contains("JPY"), "{bad:?}");
+    let _ = staff.run(&["skus", "price", "h100", "250"]).ok();
+    assert_eq!(named(&user, "h100").await["price_minor_per_hour"], 250);
+    let old = json!({"currency": "USD", "minor_per_hour": 249});
+    assert_eq!(user.get(&format!("/api/v1/allocations/{id}")).await.ok()["price"], old);
+    assert_eq!(user.get("/api/v1/home").await.ok()["running_prices"], json!([old]));
+
+    let refused = world.coordinator(&["serve", "--currency", "usd"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("ISO 4217"), "{refused:?}");
 }
