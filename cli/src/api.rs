@@ -16,6 +16,9 @@ const RENEW_BEFORE_MS: i64 = 30_000;
 /// Items asked for at once.
 const PAGE: usize = 200;
 
+/// A header with its value.
+type Named = (&'static str, String);
+
 /// A signed-in connection to one door.
 #[derive(Debug)]
 pub struct Client {
@@ -76,7 +79,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`]; 412 if it changed since it was read.
     pub async fn patch(&mut self, path: &str, version: i64, body: &Value) -> Result<Value> {
-        self.once(&Method::PATCH, path, Some(body), &format!("\"{version}\"")).await
+        self.once(&Method::PATCH, path, Some(body), &[if_match(version)]).await
+    }
+
+    /// Sends a document about something that is still at a version.
+    ///
+    /// # Errors
+    /// As [`Client::patch`].
+    pub async fn post_at(&mut self, path: &str, version: i64, body: &Value) -> Result<Value> {
+        self.once(&Method::POST, path, Some(body), &[fresh_key(), if_match(version)]).await
     }
 
     /// Removes something.
@@ -119,7 +130,7 @@ impl Client {
     /// As [`Client::get`].
     pub async fn stream(&mut self, path: &str) -> Result<Response<Incoming>> {
         let bearer = self.bearer().await?;
-        let request = self.request(&Method::GET, path, None, &bearer, "")?;
+        let request = self.request(&Method::GET, path, None, &bearer, &[])?;
         let mut http = self.connection().await?;
         let response = http.begin(request).await?;
         if !response.status().is_success() {
@@ -185,18 +196,18 @@ impl Client {
     }
 
     async fn call(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let key = if *method == Method::POST { random_hex() } else { String::new() };
-        self.once(method, path, body, &key).await
+        let headers = if *method == Method::POST { vec![fresh_key()] } else { Vec::new() };
+        self.once(method, path, body, &headers).await
     }
 
-    /// `key` makes a repeat harmless: a fresh one of a POST, the version of a PATCH.
-    async fn once(&mut self, method: &Method, path: &str, body: Option<&Value>, key: &str) -> Result<Value> {
+    /// `headers` make a repeat harmless: a fresh key, a version.
+    async fn once(&mut self, method: &Method, path: &str, body: Option<&Value>, headers: &[Named]) -> Result<Value> {
         let bearer = self.bearer().await?;
-        let mut answer = self.attempt(method, path, body, &bearer, key).await?;
+        let mut answer = self.attempt(method, path, body, &bearer, headers).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.renew().await?;
             let bearer = self.login.access_token.clone();
-            answer = self.attempt(method, path, body, &bearer, key).await?;
+            answer = self.attempt(method, path, body, &bearer, headers).await?;
         }
         document(&answer)
     }
@@ -208,15 +219,15 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         bearer: &str,
-        key: &str,
+        headers: &[Named],
     ) -> Result<Answer> {
         let kept = self.http.is_some();
         let mut http = self.connection().await?;
-        let request = self.request(method, path, body, bearer, key)?;
+        let request = self.request(method, path, body, bearer, headers)?;
         let answer = match http.send(request).await {
             Err(Error::Network(_)) if kept => {
                 http = Http::connect(&self.origin, self.login.ca.as_deref()).await?;
-                http.send(self.request(method, path, body, bearer, key)?).await?
+                http.send(self.request(method, path, body, bearer, headers)?).await?
             }
             other => other?,
         };
@@ -230,7 +241,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         bearer: &str,
-        key: &str,
+        headers: &[Named],
     ) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
             .method(method)
@@ -238,9 +249,8 @@ impl Client {
             .header(header::USER_AGENT, concat!("muster/", env!("CARGO_PKG_VERSION")))
             .header(header::ACCEPT, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {bearer}"));
-        if !key.is_empty() {
-            let name = if *method == Method::PATCH { header::IF_MATCH.as_str() } else { "idempotency-key" };
-            request = request.header(name, key);
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
         let bytes = match body {
             Some(body) => {
@@ -310,6 +320,14 @@ pub async fn anonymous(origin: &Origin, ca: Option<&Path>, path: &str, body: &Va
         .body(Full::new(serde_json::to_vec(body)?.into()))
         .map_err(Error::client)?;
     document(&http.send(request).await?)
+}
+
+fn fresh_key() -> Named {
+    ("idempotency-key", random_hex())
+}
+
+fn if_match(version: i64) -> Named {
+    ("if-match", format!("\"{version}\""))
 }
 
 fn not_signed_in(door: Door) -> Error {

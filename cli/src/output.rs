@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use comfy_table::{ContentArrangement, Table, presets};
+use muster_protocol::money::Currency;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
 
@@ -109,6 +110,15 @@ pub fn bytes(value: &Value) -> String {
         (size, unit) = (size / 1024.0, next);
     }
     if size >= 100.0 || size.fract() < 0.05 { format!("{size:.0} {unit}") } else { format!("{size:.1} {unit}") }
+}
+
+/// What something costs, like `2.49 USD`, from the document of a price; none if it has no price.
+#[must_use]
+pub fn price(currency: &Value, minor: &Value) -> Option<String> {
+    let (code, minor) = (currency.as_str()?, minor.as_i64()?);
+    // A coordinator that is newer than this command may count in a currency that it does not know.
+    let currency: Currency = code.parse().ok()?;
+    Some(format!("{} {code}", currency.write(minor)))
 }
 
 /// An RFC 3339 time without its fraction, `-` if absent.

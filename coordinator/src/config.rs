@@ -4,6 +4,7 @@ use crate::base::log;
 use anyhow::{Context, bail};
 use clap::Args;
 use muster_protocol::ids::NodeId;
+use muster_protocol::money::Currency;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ pub struct Config {
     pub node_certificate_s: u64,
     /// After how long a lost node's allocations fail, seconds; never when not set.
     pub node_lost_s: Option<u64>,
+    /// What prices are in.
+    pub currency: Currency,
     /// A token for scraping `/metrics` without signing in.
     pub scrape_token: Option<String>,
     /// Where the bound addresses are written once all is up.
@@ -154,6 +157,9 @@ pub struct ServeArgs {
     /// Fail the allocations of a node that has been lost for so many seconds [default: never; they stay degraded]
     #[arg(long, env = "MUSTER_NODE_LOST_S", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
     pub node_lost_s: Option<u64>,
+    /// What prices are in: a currency of ISO 4217, like EUR [default: USD]. Prices set in another count no longer
+    #[arg(long, env = "MUSTER_CURRENCY", value_name = "CODE")]
+    pub currency: Option<Currency>,
     /// Speak HTTPS with a certificate from the built-in CA. Needed, or own files, on any address but loopback
     #[arg(long, env = "MUSTER_TLS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub tls: Option<bool>,
@@ -227,6 +233,7 @@ impl ServeArgs {
             quic_public: merged.quic_public,
             node_certificate_s: merged.node_certificate_s.unwrap_or(muster_pki::ca::NODE_LIFE_S).max(3),
             node_lost_s: merged.node_lost_s.map(|after| after.max(60)),
+            currency: merged.currency.unwrap_or(Currency::USD),
             scrape_token: merged.scrape_token.filter(|token| !token.is_empty()),
             ready_file: merged.ready_file,
             log_filter: merged.log.unwrap_or_else(|| "info".to_owned()),
@@ -251,6 +258,7 @@ impl ServeArgs {
             quic_public: self.quic_public.or(lower.quic_public),
             node_certificate_s: self.node_certificate_s.or(lower.node_certificate_s),
             node_lost_s: self.node_lost_s.or(lower.node_lost_s),
+            currency: self.currency.or(lower.currency),
             tls: self.tls.or(lower.tls),
             tls_cert: self.tls_cert.or(lower.tls_cert),
             tls_key: self.tls_key.or(lower.tls_key),
@@ -295,5 +303,13 @@ mod tests {
         assert_eq!((config.data_dir, config.quic.port()), (PathBuf::from("/file"), 10));
         assert_eq!(config.log_format, log::Format::Json);
         assert!(toml::from_str::<ServeArgs>("datadir = '/x'").is_err());
+    }
+
+    #[test]
+    fn prices_are_in_a_currency_of_the_standard() {
+        assert_eq!(args("data_dir = '/d'").resolve().unwrap().currency, Currency::USD);
+        assert_eq!(args("data_dir = '/d'\ncurrency = 'JPY'").resolve().unwrap().currency.digits(), 0);
+        let refused = toml::from_str::<ServeArgs>("currency = 'usd'").unwrap_err().to_string();
+        assert!(refused.contains("ISO 4217"), "{refused}");
     }
 }

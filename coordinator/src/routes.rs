@@ -52,6 +52,7 @@ fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(users::http::operator_routes());
     let all = all.merge(operations::http::operator_routes());
     let all = all.merge(catalog::http::operator_routes());
+    let all = all.merge(catalog::prices::http::operator_routes());
     let all = all.merge(nodes::operator_routes());
     let all = all.merge(enrolment::operator_routes());
     let all = all.merge(telemetry::operator_routes());

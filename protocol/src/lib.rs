@@ -1,8 +1,8 @@
 //! The words between `muster-coordinator`, `muster-agent` and the cells.
 //!
-//! In reading order: [`ids`] names things, [`limits`] bounds them, [`frame`] cuts a byte stream into
-//! messages, [`kind`] lists every message there is, [`level`] says which of them a peer knows; then one
-//! module per conversation.
+//! In reading order: [`ids`] names things, [`limits`] bounds them, [`money`] counts what they cost, [`frame`] cuts a
+//! byte stream into messages, [`kind`] lists every message there is, [`level`] says which of them a peer knows; then
+//! one module per conversation.
 //!
 //! Invariants:
 //! - No runtime, socket, clock, randomness or SQL in this crate: bytes in, values out.
@@ -21,6 +21,7 @@ pub mod inventory;
 pub mod kind;
 pub mod level;
 pub mod limits;
+pub mod money;
 pub mod report;
 pub mod session;
 pub mod task;

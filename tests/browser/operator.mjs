@@ -147,6 +147,25 @@ await browse(async (page, { step, world, context }) => {
     await other.close();
     step("ended by force; its owner sees who and why");
 
+    await page.getByRole("link", { name: "SKUs", exact: true }).click();
+    await page.getByRole("button", { name: "Price of h100", exact: true }).click();
+    const amount = dialog(page).getByLabel("New price per hour, USD");
+    await amount.fill("3.001");
+    await dialog(page).getByText("This is not an amount of that currency.").waitFor();
+    await dialog(page).getByLabel("From a later time on").check();
+    await dialog(page).getByLabel("From", { exact: true }).fill("2020-01-01T00:00");
+    await amount.fill("3");
+    await dialog(page).getByRole("button", { name: "Set price" }).click();
+    await dialog(page).getByText("A price cannot begin in the past").waitFor();
+    await dialog(page).getByLabel("From a later time on").uncheck();
+    await dialog(page).getByRole("button", { name: "Set price" }).click();
+    await dialog(page).waitFor({ state: "detached" });
+    await page.getByRole("row", { name: /^h100 / }).getByText("$3.00", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Price of h100", exact: true }).click();
+    await dialog(page).getByRole("cell", { name: "$2.49" }).waitFor();
+    await page.keyboard.press("Escape");
+    step("a price is set, and those before it are kept");
+
     await evidence(page, step);
     await arrive(page, `${world.operator_url}/platform/lifecycle/nodes/${node}?tab=tasks`);
     await page.getByRole("tab", { name: "Tasks", selected: true }).waitFor();

@@ -34,7 +34,9 @@ await browse(async (page, { step, world }) => {
   step("key added");
 
   await page.getByRole("link", { name: "Launch", exact: true }).click();
-  await page.locator(".choice:not([data-disabled])").first().click();
+  const chosen = page.locator(".choice:not([data-disabled])").first();
+  const price = await chosen.getByText(/^\$\d+\.\d\d per hour$/).innerText();
+  await chosen.click();
   await page.getByRole("button", { name: "Next" }).click();
   await page.getByLabel("Name (optional)").fill("from-the-browser");
   await page.getByRole("button", { name: "Next" }).click();
@@ -47,10 +49,13 @@ await browse(async (page, { step, world }) => {
     await page.getByRole("heading", { name, level: 2 }).waitFor();
   }
   await page.getByText("from-the-browser").waitFor();
+  await page.getByRole("region", { name: "Cost" }).getByText(price, { exact: true }).waitFor();
+  step("the review says what the card said it costs");
   await page.getByRole("button", { name: "Launch" }).dblclick();
   await page.waitForURL(/\/tasks\/op_/);
   await page.getByRole("link", { name: "Go to the workload" }).click();
   await page.getByRole("heading", { name: "from-the-browser" }).waitFor();
+  await page.getByText(price, { exact: true }).waitFor();
   const all = await page.evaluate(async () => (await (await fetch("/api/v1/workloads?view=all")).json()).counts.all);
   if (all !== 1) throw new Error(`a double click made ${all} workloads`);
   step("launched once and watched");

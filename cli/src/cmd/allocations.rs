@@ -149,6 +149,11 @@ fn sku(item: &Value) -> String {
     if item["sku"].is_object() { text(item, "sku.name") } else { text(item, "sku") }
 }
 
+fn price_an_hour(price: &Value) -> String {
+    let known = output::price(&price["currency"], &price["minor_per_hour"]);
+    known.map_or_else(|| "no price set".into(), |price| format!("{price} an hour"))
+}
+
 async fn show(context: &Context, wanted: &str) -> Result<()> {
     let mut client = context.user()?;
     let id = resolve::allocation(&mut client, wanted).await?;
@@ -172,6 +177,7 @@ async fn show(context: &Context, wanted: &str) -> Result<()> {
         ("id", text(&item, "id")),
         ("state", shown_state(&item)),
         ("sku", sku(&item)),
+        ("price", price_an_hour(&item["price"])),
         ("node", text(&item, "node_id")),
         ("slots", if slots.is_empty() { "-".into() } else { slots.join("; ") }),
         ("created", time(&item, "created_at")),

@@ -63,6 +63,10 @@ pub(super) async fn run(context: &Context, args: Launch) -> Result<()> {
     let answer = client.post("/api/v1/allocations", &body).await?;
     let ids: Vec<String> =
         answer["allocation_ids"].as_array().map_or(&[][..], Vec::as_slice).iter().map(output::show).collect();
+    let estimate = &answer["estimate"];
+    if let (false, Some(price)) = (context.json, output::price(&estimate["currency"], &estimate["hourly_minor"])) {
+        eprintln!("costs {price} an hour");
+    }
     if !wait {
         if context.json {
             return output::json(&answer);

@@ -2,11 +2,13 @@
 
 use super::Context;
 use crate::{
+    api::Client,
     error::{Error, Result},
-    output::{self, bytes, items, text},
+    output::{self, bytes, items, text, time},
     resolve,
 };
 use clap::{Args, Subcommand, ValueEnum};
+use muster_protocol::money::Currency;
 use serde_json::{Map, Value, json};
 
 /// What to do with SKUs.
@@ -20,6 +22,20 @@ pub enum Skus {
     Activate(Sku),
     /// Offer it no longer; what runs on it runs on (operators).
     Retire(Sku),
+    /// Set what an hour of it costs; what runs keeps its price (operators).
+    Price(Price),
+}
+
+/// A price.
+#[derive(Debug, Args)]
+pub struct Price {
+    /// Id or name.
+    sku: String,
+    /// In the coordinator's currency, like 2.49; 0 is free of charge.
+    amount: String,
+    /// From when on, like 2027-01-01T00:00:00Z; now if left out.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
 }
 
 /// Which one.
@@ -75,6 +91,9 @@ pub struct Create {
     /// Label that a node must have; may be given several times.
     #[arg(long, value_name = "K=V")]
     label: Vec<String>,
+    /// What an hour of it costs, in the coordinator's currency, like 2.49.
+    #[arg(long, value_name = "AMOUNT")]
+    price: Option<String>,
     /// Offer it at once.
     #[arg(long)]
     activate: bool,
@@ -86,6 +105,7 @@ pub(super) async fn run(context: &Context, command: Skus) -> Result<()> {
         Skus::Create(args) => create(context, args).await,
         Skus::Activate(args) => act(context, &args.sku, "activate").await,
         Skus::Retire(args) => act(context, &args.sku, "retire").await,
+        Skus::Price(args) => price(context, &args).await,
     }
 }
 
@@ -114,10 +134,11 @@ async fn list(context: &Context) -> Result<()> {
             bytes(&sku["memory_bytes"]),
             bytes(&sku["disk_bytes"]),
             free,
+            output::price(&sku["currency"], &sku["price_minor_per_hour"]).unwrap_or_else(|| "-".into()),
             text(sku, if sku["availability"].is_null() { "state" } else { "availability" }),
         ]
     });
-    let head = ["name", "id", "kind", "gpu", "gpus", "cpus", "memory", "disk", "free", "availability"];
+    let head = ["name", "id", "kind", "gpu", "gpus", "cpus", "memory", "disk", "free", "price/h", "availability"];
     output::table(&head, rows.collect(), "nothing is offered yet")
 }
 
@@ -153,6 +174,11 @@ async fn create(context: &Context, args: Create) -> Result<()> {
         body.insert("labels".into(), super::tokens::pairs(&args.label, "--label")?);
     }
     let mut sku = client.post("/api/v1/admin/skus", &Value::Object(body)).await?;
+    if let Some(amount) = &args.price {
+        // Before it is offered, so that nobody takes it without a price.
+        set_price(&mut client, &sku, amount, None).await?;
+        sku = client.get(&format!("/api/v1/admin/skus/{}", text(&sku, "id"))).await?;
+    }
     if args.activate {
         sku = client.post(&format!("/api/v1/admin/skus/{}/activate", text(&sku, "id")), &json!({})).await?;
     }
@@ -172,6 +198,30 @@ async fn act(context: &Context, wanted: &str, verb: &str) -> Result<()> {
     }
     eprintln!("{} is {}", text(&sku, "name"), text(&sku, "state"));
     Ok(())
+}
+
+async fn price(context: &Context, args: &Price) -> Result<()> {
+    let mut client = context.staff()?;
+    let id = resolve::named(&mut client, "SKU", "ku", "/api/v1/admin/skus", &args.sku).await?;
+    let sku = client.get(&format!("/api/v1/admin/skus/{id}")).await?;
+    let set = set_price(&mut client, &sku, &args.amount, args.from.as_deref()).await?;
+    if context.json {
+        return output::json(&set);
+    }
+    let costs = output::price(&set["currency"], &set["price_minor_per_hour"]).unwrap_or_else(|| "-".into());
+    let from = if args.from.is_some() { format!(" from {} on", time(&set, "effective_at")) } else { String::new() };
+    eprintln!("{} costs {costs} an hour{from}; what runs keeps its price", text(&sku, "name"));
+    Ok(())
+}
+
+/// Sets the price of a SKU that has just been read.
+async fn set_price(client: &mut Client, sku: &Value, amount: &str, from: Option<&str>) -> Result<Value> {
+    let code = text(sku, "currency");
+    let currency = code.parse::<Currency>().map_err(|error| Error::client(format!("{code}: {error}")))?;
+    let minor = currency.read(amount).map_err(Error::client)?;
+    let path = format!("/api/v1/admin/skus/{}/prices", text(sku, "id"));
+    let version = sku["version"].as_i64().unwrap_or_default();
+    client.post_at(&path, version, &json!({"price_minor_per_hour": minor, "effective_at": from})).await
 }
 
 /// Bytes from a number with an optional binary unit.

@@ -94,6 +94,25 @@ impl Product {
         }
     }
 
+    /// Cents an hour for one, near what such machines are rented for: a slice by its share of an H100 of 80 GB.
+    fn price(&self) -> i64 {
+        const H100: i64 = 249;
+        let memory = self.profile.as_deref().and_then(|profile| profile.split(['.', '+']).nth(1));
+        let share = memory.and_then(|memory| memory.strip_suffix("gb")?.parse::<i64>().ok());
+        let model = self.model.as_deref().map(short_model).unwrap_or_default();
+        match (share, model.as_str()) {
+            (Some(share), _) => H100 * share / 80,
+            (None, "h100") => H100,
+            (None, "h200") => 379,
+            (None, "b200") => 599,
+            (None, "a100-80") => 179,
+            (None, "a100-40") => 129,
+            (None, "l40s") => 99,
+            (None, "") => 4,
+            (None, _) => 59,
+        }
+    }
+
     fn body(&self, gpus: u64) -> Value {
         let name = if gpus > 1 { format!("{}-x{gpus}", self.name()) } else { self.name() };
         json!({
@@ -132,6 +151,9 @@ async fn put_on_sale(client: &mut Client, products: BTreeMap<Product, u64>) -> R
             }
             let made = client.post("/api/v1/admin/skus", &body).await?;
             let id = made["id"].as_str().context("a SKU has an id")?;
+            let version = made["version"].as_i64().unwrap_or_default();
+            let price = json!({"price_minor_per_hour": product.price() * i64::try_from(*gpus)?});
+            let _ = client.post_at(&format!("/api/v1/admin/skus/{id}/prices"), version, &price).await?;
             if made["state"] != "active" {
                 let _ = client.post(&format!("/api/v1/admin/skus/{id}/activate"), &json!({})).await?;
             }

@@ -30,6 +30,7 @@ export type ApiKey = Console["ApiKeyItem"];
 export type ApiKeyMade = Console["ApiKeyMade"];
 export type WorkloadMetrics = Console["MetricsView"];
 export type Accepted = Console["Accepted"];
+export type SkuPrice = Operator["SkuPrice"];
 export type Node = Operator["NodeItem"];
 export type Gpu = Operator["GpuItem"];
 export type Slot = Operator["SlotItem"];

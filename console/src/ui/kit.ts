@@ -8,6 +8,7 @@ export { Facts } from "./Facts";
 export { Area, Field } from "./Field";
 export { Go, useGo } from "./Go";
 export { Failed, Notice } from "./Notice";
+export { minorOf, sayMoney, sayPerHour } from "./money";
 export { Page } from "./Page";
 export { Empty, FilteredEmpty, Loaded, Loading } from "./States";
 export { Family, TabsAt } from "./Tabs";

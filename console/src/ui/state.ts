@@ -8,6 +8,8 @@ const TONES: Record<string, Tone> = {
   ok: "good",
   succeeded: "good",
   completed: "good",
+  coming: "busy",
+  current: "good",
   partial: "warn",
   exited: "quiet",
   requested: "busy",

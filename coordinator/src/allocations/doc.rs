@@ -1,5 +1,6 @@
 //! What a node's desired document says of its allocations.
 
+use super::cells;
 use super::model::Wish;
 use super::store::{self, Allocation};
 use crate::base::http::Problem;
@@ -53,7 +54,7 @@ pub fn desired_in(tx: &mut Tx, node: NodeId) -> Result<(Vec<Cell>, Vec<Tombstone
             Wish::Gone => {}
         }
     }
-    for stray in store::strays(tx, node)? {
+    for stray in cells::store::of_node(tx, node)? {
         tombstones.push(Tombstone {
             allocation: stray.allocation_id,
             lease_epoch: stray.lease_epoch,

@@ -5,11 +5,12 @@ use super::store::Keys;
 use crate::access;
 use crate::base::http::{FieldError, Problem, ProblemAction};
 use crate::base::store::Tx;
-use crate::catalog::{self, Sku, State as SkuState};
+use crate::catalog::{self, Price, Sku, State as SkuState};
 use crate::cx::Cx;
 use crate::projects::{self, Project};
 use crate::scheduler::{Reason, Reasons};
 use muster_protocol::ids::{ImageId, ProjectId, SshKeyId};
+use muster_protocol::money::Currency;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,6 +37,8 @@ pub(super) struct Evaluation {
     pub sku: Sku,
     pub project: Project,
     pub keys: Option<Keys>,
+    /// What an hour of one costs now.
+    pub price: Option<Price>,
     pub blockers: Vec<Blocker>,
 }
 
@@ -55,7 +58,12 @@ impl Blocker {
 }
 
 /// Everything but capacity. 404 for what the caller may not know of, 422 for what makes no sense.
-pub(super) fn evaluate_in(tx: &mut Tx, cx: &Cx, request: &LaunchRequest) -> Result<Evaluation, Problem> {
+pub(super) fn evaluate_in(
+    tx: &mut Tx,
+    cx: &Cx,
+    currency: Currency,
+    request: &LaunchRequest,
+) -> Result<Evaluation, Problem> {
     let errors = request.check();
     if !errors.is_empty() {
         return Err(Problem::invalid_fields(errors));
@@ -89,7 +97,8 @@ pub(super) fn evaluate_in(tx: &mut Tx, cx: &Cx, request: &LaunchRequest) -> Resu
         let detail = format!("The image does not run on {}.", sku.name);
         blockers.push(Blocker::new("image_incompatible", "image", "user", detail));
     }
-    Ok(Evaluation { sku, project, keys, blockers })
+    let price = catalog::price_in(tx, sku.id, currency, cx.now_ms)?;
+    Ok(Evaluation { sku, project, keys, price, blockers })
 }
 
 /// Who may log in: none for nobody.

@@ -14,6 +14,7 @@ use crate::base::authz::{self, Scope, Verb};
 use crate::base::http::{Problem, StatusCode, answer_in};
 use crate::base::limits;
 use crate::base::store::Tx;
+use crate::catalog::Price;
 use crate::cx::Cx;
 use crate::nodes::model::{Facets, Presence};
 use crate::operations::{self, NewOperation, StepState};
@@ -21,6 +22,7 @@ use crate::scheduler::{self, Plan};
 use crate::{links, nodes, slots};
 use muster_protocol::desired::{Slot, SlotKind};
 use muster_protocol::ids::{AllocationId, OperationId};
+use muster_protocol::money::Currency;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +42,8 @@ pub(super) struct Launched {
     /// One id an allocation.
     #[schema(value_type = Vec<String>)]
     pub allocation_ids: Vec<AllocationId>,
+    /// What they cost together, to their end; null: the SKU has no price.
+    pub estimate: Option<Estimate>,
 }
 
 /// What precheck answers with.
@@ -51,19 +55,38 @@ pub(super) struct Precheck {
     pub blockers: Vec<Blocker>,
     /// What does not, but should be known.
     pub warnings: Vec<Blocker>,
+    /// What it would cost as things are; null: the SKU has no price.
+    pub estimate: Option<Estimate>,
+}
+
+/// What a launch costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct Estimate {
+    /// ISO 4217.
+    pub currency: &'static str,
+    /// Whole minor units (cents) an hour for all of its allocations together.
+    pub hourly_minor: i64,
+}
+
+impl Estimate {
+    fn of(price: Option<Price>, count: u32) -> Option<Self> {
+        let hourly_minor = price?.minor_per_hour.saturating_mul(count.into());
+        Some(Self { currency: price?.currency.code(), hourly_minor })
+    }
 }
 
 /// Looks at a launch without doing it, with the evaluator of [`launch`].
 pub(super) async fn precheck(app: &App, cx: &Cx, request: LaunchRequest) -> Result<Precheck, Problem> {
     authz::require(cx, Verb::AllocationsPrecheck, Scope::Tenant(cx.tenant_id()?))?;
-    let (act, asked) = (cx.clone(), request.clone());
-    let Evaluation { sku, mut blockers, .. } =
-        app.store.read(move |tx| evaluate::evaluate_in(tx, &act, &asked)).await?;
+    let (act, asked, currency) = (cx.clone(), request.clone(), app.config.currency);
+    let Evaluation { sku, mut blockers, price, .. } =
+        app.store.read(move |tx| evaluate::evaluate_in(tx, &act, currency, &asked)).await?;
     let look = app.scheduler.look(app, &scheduler::wanted(&sku), request.count() as usize).await?;
     if let Err(reasons) = look {
         blockers.push(evaluate::no_room(&sku, request.count(), &reasons));
     }
-    Ok(Precheck { launchable: blockers.is_empty(), blockers, warnings: Vec::new() })
+    let estimate = Estimate::of(price, request.count());
+    Ok(Precheck { launchable: blockers.is_empty(), blockers, warnings: Vec::new(), estimate })
 }
 
 /// Launches. 409 with the code of the first blocker, nothing written; with an `Idempotency-Key` the answer
@@ -75,8 +98,8 @@ pub(super) async fn launch(
     retry_of: Option<OperationId>,
 ) -> Result<Launched, Problem> {
     authz::require(cx, Verb::AllocationsCreate, Scope::Tenant(cx.tenant_id()?))?;
-    let (act, asked) = (cx.clone(), request.clone());
-    let evaluation = app.store.read(move |tx| evaluate::evaluate_in(tx, &act, &asked)).await?;
+    let (act, asked, currency) = (cx.clone(), request.clone(), app.config.currency);
+    let evaluation = app.store.read(move |tx| evaluate::evaluate_in(tx, &act, currency, &asked)).await?;
     if let Some(first) = evaluation.blockers.into_iter().next() {
         return Err(first.refuse());
     }
@@ -90,7 +113,7 @@ pub(super) async fn launch(
         let done = app
             .store
             .write(move |tx| {
-                let answer = launch_in(tx, &act, &asked, &plans, retry_of)?;
+                let answer = launch_in(tx, &act, currency, (&asked, &plans), retry_of)?;
                 if !cfg!(feature = "plant-idempotency") {
                     answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;
                 }
@@ -121,11 +144,11 @@ pub(super) async fn launch(
 fn launch_in(
     tx: &mut Tx,
     cx: &Cx,
-    request: &LaunchRequest,
-    plans: &[Plan],
+    currency: Currency,
+    (request, plans): (&LaunchRequest, &[Plan]),
     retry_of: Option<OperationId>,
 ) -> Result<Launched, Problem> {
-    let evaluation = evaluate::evaluate_in(tx, cx, request)?;
+    let evaluation = evaluate::evaluate_in(tx, cx, currency, request)?;
     if let Some(first) = evaluation.blockers.first() {
         return Err(first.clone().refuse());
     }
@@ -157,7 +180,8 @@ fn launch_in(
     }
     operations::step_in(tx, cx, operation_id, "reserve", StepState::Completed, "")?;
     operations::step_in(tx, cx, operation_id, "prepare", StepState::Active, "")?;
-    Ok(Launched { operation_id, allocation_ids })
+    let estimate = Estimate::of(evaluation.price, request.count());
+    Ok(Launched { operation_id, allocation_ids, estimate })
 }
 
 fn new_row(
@@ -178,6 +202,7 @@ fn new_row(
         user_id: cx.user_id()?,
         sku_id: evaluation.sku.id,
         sku_name: evaluation.sku.name.clone(),
+        price: evaluation.price,
         node_id: plan.node,
         operation_id,
         release_operation_id: None,
@@ -235,7 +260,7 @@ fn place_in(tx: &mut Tx, cx: &Cx, plan: &Plan, row: &Allocation) -> Result<(), P
     }
     links::touch_in(tx, plan.node)?;
     let after = serde_json::json!({
-        "sku": row.sku_name, "node_id": plan.node, "slots": plan.slots, "name": row.name
+        "sku": row.sku_name, "node_id": plan.node, "slots": plan.slots, "name": row.name, "price": row.price
     });
     audit::note(tx, cx, about(row, "allocations.create").after(&after))
 }

@@ -114,7 +114,7 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
             if seen.iter().any(|(_, cell)| cell.unclaimed) && proof::is_open_in(tx, node)? {
                 return Ok(true);
             }
-            let strays = store::strays(tx, node)?;
+            let strays = cells::store::of_node(tx, node)?;
             Ok(strays.iter().any(|stray| seen.iter().any(|(id, _)| *id == stray.allocation_id)))
         })
         .await?;

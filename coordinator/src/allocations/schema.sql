@@ -7,6 +7,9 @@ CREATE TABLE allocations(
   user_id TEXT NOT NULL,
   sku_id TEXT NOT NULL,
   sku_name TEXT NOT NULL,
+  -- What an hour of it cost when it was launched; null: it had no price.
+  price_currency TEXT,
+  price_minor_per_hour {{I64}},
   node_id TEXT NOT NULL,
   operation_id TEXT NOT NULL,
   release_operation_id TEXT,

@@ -4,6 +4,7 @@ use super::model::{Failure, Lease};
 use crate::base::feed::Change;
 use crate::base::http::Problem;
 use crate::base::store::{Row, Tx, Value};
+use crate::catalog::{Price, price_at};
 use crate::values;
 use muster_protocol::desired::{Size, Slot, SlotKind};
 use muster_protocol::ids::{AllocationId, NodeId, OperationId, ProjectId, SkuId, SlotId, SshKeyId, TenantId, UserId};
@@ -64,6 +65,8 @@ pub struct Allocation {
     pub sku_id: SkuId,
     /// Its name then.
     pub sku_name: String,
+    /// What an hour of it cost then; none: it had no price.
+    pub price: Option<Price>,
     /// Where it is.
     pub node_id: NodeId,
     /// Its launch.
@@ -113,7 +116,8 @@ macro_rules! columns {
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
          ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, receipt, log_complete, \
          created_ms, active_ms, release_ms, ended_ms, degraded_ms, boot_id, \
-         (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id), proof_wanted"
+         (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id), proof_wanted, \
+         price_currency, price_minor_per_hour"
     };
 }
 
@@ -137,6 +141,7 @@ fn read(row: &Row) -> Result<Allocation, Problem> {
         user_id: row.get(4)?,
         sku_id: row.get(5)?,
         sku_name: row.get(6)?,
+        price: price_at(row, 35)?,
         node_id: row.get(7)?,
         operation_id: row.get(8)?,
         release_operation_id: row.get(9)?,
@@ -181,8 +186,9 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
-         ssh_host_key, boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms) \
-         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', '[]', '', '', 0, 0, 1, 0, $16)",
+         ssh_host_key, boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms, price_currency, \
+         price_minor_per_hour) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', \
+         '[]', '', '', 0, 0, 1, 0, $16, $17, $18)",
         &values![
             row.id,
             &row.name,
@@ -200,6 +206,8 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
             keys,
             row.lease.release_on_exit,
             row.created_ms,
+            row.price.map(|price| price.currency.code()),
+            row.price.map(|price| price.minor_per_hour),
         ],
     )?;
     Ok(())
@@ -457,45 +465,4 @@ pub(super) fn log_of(tx: &mut Tx, id: AllocationId) -> Result<Vec<(u64, Vec<u8>)
         &values![id],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
-}
-
-/// A cell without an allocation that an operator ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stray {
-    /// Where it is.
-    pub node_id: NodeId,
-    /// What it was made for.
-    pub allocation_id: AllocationId,
-    /// The lease it said it runs under.
-    pub lease_epoch: u64,
-}
-
-/// Asks for the end of a stray cell; again, if it came back.
-pub(super) fn insert_stray(tx: &mut Tx, stray: &Stray, now_ms: i64) -> Result<(), Problem> {
-    tx.exec(
-        "INSERT INTO stray_cells(node_id, allocation_id, lease_epoch, asked_ms) VALUES($1, $2, $3, $4) \
-         ON CONFLICT (node_id, allocation_id) DO UPDATE SET lease_epoch = excluded.lease_epoch, \
-         asked_ms = excluded.asked_ms, ended_ms = NULL",
-        &values![stray.node_id, stray.allocation_id, stray.lease_epoch, now_ms],
-    )?;
-    Ok(())
-}
-
-/// Stray cells of a node whose receipt has not come.
-pub(super) fn strays(tx: &mut Tx, node: NodeId) -> Result<Vec<Stray>, Problem> {
-    tx.all(
-        "SELECT node_id, allocation_id, lease_epoch FROM stray_cells WHERE node_id = $1 AND ended_ms IS NULL \
-         ORDER BY allocation_id LIMIT 1024",
-        &values![node],
-        |row| Ok(Stray { node_id: row.get(0)?, allocation_id: row.get(1)?, lease_epoch: row.get(2)? }),
-    )
-}
-
-/// The receipt of a stray cell has come. False if nobody asked for its end.
-pub(super) fn end_stray(tx: &mut Tx, node: NodeId, id: AllocationId, now_ms: i64) -> Result<bool, Problem> {
-    let ended = tx.exec(
-        "UPDATE stray_cells SET ended_ms = $3 WHERE node_id = $1 AND allocation_id = $2 AND ended_ms IS NULL",
-        &values![node, id, now_ms],
-    )?;
-    Ok(ended == 1)
 }

@@ -7,6 +7,7 @@ use crate::base::authz::Verb;
 use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::Problem;
 use crate::base::store::Tx;
+use crate::catalog::Price;
 use crate::{audit, nodes, users};
 use muster_protocol::desired::Slot;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub struct AllocationView {
     pub sku: String,
     /// Its id.
     pub sku_id: String,
+    /// What an hour of it cost when it was launched, and costs to its end; null: it had no price.
+    pub price: Option<Price>,
     /// Where it is.
     pub node_id: String,
     /// What operators call that node; null if it is gone.
@@ -204,6 +207,7 @@ fn view(row: Allocation, slots: Vec<Slot>, around: Around) -> AllocationView {
         placement_state: row.lease.placement(),
         sku: row.sku_name,
         sku_id: row.sku_id.to_string(),
+        price: row.price,
         node_id: row.node_id.to_string(),
         node_name: around.node_name,
         project_id: row.project_id.to_string(),

@@ -131,6 +131,8 @@ verbs! {
     SkusCreate                 = "skus.create":                 NONE,      OPS;
     SkusUpdate                 = "skus.update":                 NONE,      OPS;
     SkusActivate               = "skus.activate":               NONE,      OPS;
+    SkusSetPrice               = "skus.set_price":              NONE,      OPS;
+    SkusPrices                 = "skus.prices":                 NONE,      STAFF;
     SkusMatches                = "skus.matches":                NONE,      STAFF;
     SkusRetire                 = "skus.retire":                 NONE,      OPS;
     ImagesList                 = "images.list":                 VIEWERS,   STAFF;

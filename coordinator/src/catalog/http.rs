@@ -1,8 +1,9 @@
 //! Routes of the catalog: SKUs for users and operators, and the OS images that run on them.
 
 use super::model::{Kind, Sku, State as SkuState};
+use super::prices::{Price, SkuPrice};
 use super::verbs::{self, Edit};
-use super::{image, store};
+use super::{image, prices, store};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::rfc3339;
@@ -13,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use muster_protocol::desired::Size;
 use muster_protocol::ids::SkuId;
+use muster_protocol::money::Currency;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -51,10 +53,24 @@ pub(super) struct SkuView {
     pub total: usize,
     /// `available` or `unavailable`.
     pub availability: &'static str,
+    /// What an hour costs now, in whole minor units (cents); null: no price is set.
+    pub price_minor_per_hour: Option<i64>,
+    /// What prices are in, ISO 4217.
+    pub currency: &'static str,
     /// Counts edits; for `If-Match`.
     pub version: i64,
     /// Since when.
     pub created_at: String,
+}
+
+/// A SKU as operators see it alone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SkuDetail {
+    /// The SKU.
+    #[serde(flatten)]
+    pub sku: SkuView,
+    /// Prices that will count, the next one first.
+    pub coming_prices: Vec<SkuPrice>,
 }
 
 /// A SKU to make. Sizes left out are those of the demo: 1 CPU, 1 GiB, 2 GiB of disk, 512 processes.
@@ -143,7 +159,7 @@ impl NewSku {
     }
 }
 
-fn view(sku: Sku, (free, total): (usize, usize)) -> SkuView {
+fn view(sku: Sku, price: Option<Price>, currency: Currency, (free, total): (usize, usize)) -> SkuView {
     SkuView {
         id: sku.id.to_string(),
         name: sku.name,
@@ -160,25 +176,33 @@ fn view(sku: Sku, (free, total): (usize, usize)) -> SkuView {
         free,
         total,
         availability: if free > 0 { "available" } else { "unavailable" },
+        price_minor_per_hour: price.map(|price| price.minor_per_hour),
+        currency: currency.code(),
         version: sku.version,
         created_at: rfc3339(sku.created_ms),
     }
 }
 
-async fn views(app: &App, skus: Vec<Sku>) -> Result<Vec<SkuView>, Problem> {
+async fn views(app: &App, cx: &Cx, skus: Vec<Sku>) -> Result<Vec<SkuView>, Problem> {
     let found = app.scheduler.capacity(app, &skus).await?;
-    Ok(skus.into_iter().zip(found).map(|(sku, found)| view(sku, found)).collect())
+    let (currency, now_ms) = (app.config.currency, cx.now_ms);
+    let priced = app.store.read(move |tx| {
+        let priced = |sku: &Sku| Ok((sku.clone(), prices::price_in(tx, sku.id, currency, now_ms)?));
+        skus.iter().map(priced).collect::<Result<Vec<_>, Problem>>()
+    });
+    let priced = priced.await?;
+    Ok(priced.into_iter().zip(found).map(|((sku, price), found)| view(sku, price, currency, found)).collect())
 }
 
-async fn one(app: &App, sku: Sku) -> Result<Json<SkuView>, Problem> {
-    views(app, vec![sku]).await?.pop().map(Json).ok_or_else(|| Problem::internal("a SKU without a view"))
+async fn one(app: &App, cx: &Cx, sku: Sku) -> Result<Json<SkuView>, Problem> {
+    views(app, cx, vec![sku]).await?.pop().map(Json).ok_or_else(|| Problem::internal("a SKU without a view"))
 }
 
-async fn page(app: &App, paging: PageQuery, all: bool) -> Result<Json<Page<SkuView>>, Problem> {
+async fn page(app: &App, cx: &Cx, paging: PageQuery, all: bool) -> Result<Json<Page<SkuView>>, Problem> {
     let bound = paging.oldest_first()?;
     let rows = app.store.read(move |tx| store::list(tx, all, bound.clone())).await?;
     let page = Page::cut(rows, &paging, |sku| (sku.created_ms, sku.id.to_string()))?;
-    let items = views(app, page.items).await?;
+    let items = views(app, cx, page.items).await?;
     Ok(Json(Page { items, next_cursor: page.next_cursor, total: page.total }))
 }
 
@@ -191,7 +215,7 @@ async fn list(
     Query(paging): Query<PageQuery>,
 ) -> Result<Json<Page<SkuView>>, Problem> {
     authz::require(&cx, Verb::SkusList, Scope::Platform)?;
-    page(&app, paging, false).await
+    page(&app, &cx, paging, false).await
 }
 
 /// One SKU that is sold.
@@ -203,7 +227,7 @@ async fn show(State(app): State<App>, Caller(cx): Caller, Path(id): Path<SkuId>)
     if sku.state == SkuState::Draft {
         return Err(Problem::not_found("SKU"));
     }
-    one(&app, sku).await
+    one(&app, &cx, sku).await
 }
 
 /// Every SKU, drafts and retired ones too.
@@ -215,16 +239,19 @@ async fn admin_list(
     Query(paging): Query<PageQuery>,
 ) -> Result<Json<Page<SkuView>>, Problem> {
     authz::require(&cx, Verb::SkusList, Scope::Platform)?;
-    page(&app, paging, true).await
+    page(&app, &cx, paging, true).await
 }
 
 /// One SKU in any state.
 #[utoipa::path(get, path = "/api/v1/admin/skus/{id}", operation_id = "skus.show", tag = "catalog",
-    params(("id" = String, Path)), responses((status = 200, body = SkuView)))]
+    params(("id" = String, Path)), responses((status = 200, body = SkuDetail)))]
 async fn admin_show(State(app): State<App>, Caller(cx): Caller, Path(id): Path<SkuId>) -> Result<Response, Problem> {
     authz::require(&cx, Verb::SkusShow, Scope::Platform)?;
-    let sku = app.store.read(move |tx| store::find_in(tx, id)).await?;
-    Ok(with_etag(sku.version, one(&app, sku).await?))
+    let (currency, now_ms) = (app.config.currency, cx.now_ms);
+    let found = app.store.read(move |tx| Ok((store::find_in(tx, id)?, prices::coming_in(tx, id, currency, now_ms)?)));
+    let (sku, coming_prices) = found.await?;
+    let (version, Json(sku)) = (sku.version, one(&app, &cx, sku).await?);
+    Ok(with_etag(version, Json(SkuDetail { sku, coming_prices })))
 }
 
 /// Makes a SKU, as a draft.
@@ -236,7 +263,7 @@ async fn create(
     Json(new): Json<NewSku>,
 ) -> Result<(StatusCode, Json<SkuView>), Problem> {
     let sku = verbs::create(&app, &cx, new.into_sku(&cx)?).await?;
-    Ok((StatusCode::CREATED, one(&app, sku).await?))
+    Ok((StatusCode::CREATED, one(&app, &cx, sku).await?))
 }
 
 /// Changes a draft. Send the version you read in `If-Match`.
@@ -251,7 +278,7 @@ async fn update(
     Json(edit): Json<Edit>,
 ) -> Result<Response, Problem> {
     let sku = verbs::update(&app, &cx, id, version, edit).await?;
-    Ok(with_etag(sku.version, one(&app, sku).await?))
+    Ok(with_etag(sku.version, one(&app, &cx, sku).await?))
 }
 
 /// Offers a SKU, also one that was retired.
@@ -259,7 +286,7 @@ async fn update(
     params(("id" = String, Path)), responses((status = 200, body = SkuView)))]
 async fn activate(State(app): State<App>, Caller(cx): Caller, Path(id): Path<SkuId>) -> Result<Json<SkuView>, Problem> {
     let sku = verbs::set_state(&app, &cx, id, SkuState::Active).await?;
-    one(&app, sku).await
+    one(&app, &cx, sku).await
 }
 
 /// Takes a SKU off sale. What runs on it runs on.
@@ -267,7 +294,7 @@ async fn activate(State(app): State<App>, Caller(cx): Caller, Path(id): Path<Sku
     params(("id" = String, Path)), responses((status = 200, body = SkuView)))]
 async fn retire(State(app): State<App>, Caller(cx): Caller, Path(id): Path<SkuId>) -> Result<Json<SkuView>, Problem> {
     let sku = verbs::set_state(&app, &cx, id, SkuState::Retired).await?;
-    one(&app, sku).await
+    one(&app, &cx, sku).await
 }
 
 /// What the rule of a SKU finds on the fleet now.

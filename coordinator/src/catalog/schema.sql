@@ -20,3 +20,18 @@ CREATE TABLE skus(
   updated_ms {{I64}} NOT NULL
 ){{STRICT}};
 CREATE INDEX skus_time ON skus(created_ms, id);
+
+-- What an hour of a SKU costs, from a time on. Rows are only added: a later one for the same time replaces an earlier.
+CREATE TABLE sku_prices(
+  sku_id TEXT NOT NULL REFERENCES skus(id),
+  -- The version of the SKU that it made.
+  version {{I64}} NOT NULL,
+  currency TEXT NOT NULL,
+  minor_per_hour {{I64}} NOT NULL,
+  effective_ms {{I64}} NOT NULL,
+  -- The user who set it.
+  created_by TEXT NOT NULL,
+  created_ms {{I64}} NOT NULL,
+  PRIMARY KEY(sku_id, version)
+){{STRICT}};
+CREATE INDEX sku_prices_time ON sku_prices(sku_id, effective_ms, version);

@@ -2,6 +2,7 @@
 
 use crate::base::http::Problem;
 use crate::base::store::{Row, Tx};
+use crate::catalog::{Price, price_at};
 use crate::values;
 use muster_protocol::ids::{AllocationId, OperationId, ProjectId, TenantId, UserId};
 
@@ -76,6 +77,18 @@ pub(super) fn counts(tx: &mut Tx, filter: &Filter) -> Result<Counts, Problem> {
             Ok(Counts { active, attention: row.get(2)?, history: all - active, all })
         },
     )
+}
+
+/// What the running allocations of a tenant cost an hour together, by currency; without those that have no price.
+pub(super) fn running_prices(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Price>, Problem> {
+    let sums = tx.all(
+        "SELECT price_currency, CAST(SUM(price_minor_per_hour) AS BIGINT) FROM allocations \
+         WHERE tenant_id = $1 AND state IN ('active', 'degraded') AND price_currency IS NOT NULL \
+         GROUP BY price_currency ORDER BY price_currency LIMIT 100",
+        &values![tenant],
+        |row| price_at(row, 0),
+    )?;
+    Ok(sums.into_iter().flatten().collect())
 }
 
 /// Whether the person has an SSH key, and whether the tenant ever launched anything.

@@ -6,6 +6,7 @@ use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::rfc3339;
 use crate::base::http::{Page, PageQuery, Problem};
 use crate::base::store::Tx;
+use crate::catalog::Price;
 use crate::cx::Cx;
 use crate::nodes;
 use muster_protocol::ids::{AllocationId, ProjectId};
@@ -82,6 +83,8 @@ pub(super) struct HomeView {
     pub running: Vec<AllocationView>,
     /// How many there are of each.
     pub counts: CountsView,
+    /// What everything that runs costs an hour together, by currency; without what has no price.
+    pub running_prices: Vec<Price>,
     /// The person has an SSH key.
     pub has_ssh_key: bool,
     /// The tenant launched something before.
@@ -165,6 +168,7 @@ pub(super) fn home_in(tx: &mut Tx, cx: &Cx) -> Result<HomeView, Problem> {
         attention: shown(tx, &attention, &paging)?.items,
         running: shown(tx, &active, &paging)?.items,
         counts: store::counts(tx, &active)?.into(),
+        running_prices: store::running_prices(tx, active.tenant_id)?,
         has_ssh_key,
         has_launched,
         many_lost_at: many_lost_in(tx)?,

@@ -13,6 +13,7 @@ mod means;
 mod operations;
 mod operators;
 mod people;
+mod prices;
 mod projects;
 mod roles;
 mod slots;

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
 import type { Accepted, Allocation } from "../../api/types";
-import { Ago, AskFirst, Button, CopyButton, Dialog, Facts, Field, Go, Loaded, Notice, State, useGo } from "../../ui/kit";
+import { Ago, AskFirst, Button, CopyButton, Dialog, Facts, Field, Go, Loaded, Notice, State, sayPerHour, useGo } from "../../ui/kit";
 import { RunLink, evidencePath, nodePath, runPath, userPath } from "../paths";
 
 const OVER = ["released", "failed"];
@@ -51,6 +51,7 @@ function Whole({ of }: { of: Allocation }) {
           ["User", <Go key="user" to={userPath(of.user_id)}>{of.user_name ?? of.user_id}</Go>],
           ["Node", <Go key="node" to={nodePath(of.node_id, "slices")}>{of.node_name ?? of.node_id}</Go>],
           ["Hardware", of.sku],
+          ["Price", of.price ? sayPerHour(of.price.minor_per_hour, of.price.currency) : "No price set"],
           ["Slots", of.slots.map((slot) => <div key={slot.id}><code>{slot.id}</code> {slot.profile ?? slot.kind}</div>)],
           ["Isolation", of.isolation],
           ["Not enforced", of.not_enforced.join(", ")],

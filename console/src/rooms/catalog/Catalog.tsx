@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Sku } from "../../api/types";
-import { Badge, Choice, Empty, FilteredEmpty, GoButton, Loaded, Page, Search, bytes } from "../../ui/kit";
+import { Badge, Choice, Empty, FilteredEmpty, GoButton, Loaded, Page, Search, bytes, sayPerHour } from "../../ui/kit";
 
 export const skusQuery = listQuery<Sku>(at("/api/v1/skus"), { limit: 200 }, 5000);
 
@@ -91,6 +91,7 @@ export function SkuFacts({ sku }: { sku: Sku }) {
         <Badge tone={sku.free > 0 ? "good" : "quiet"}>{sku.free > 0 ? `${sku.free} of ${sku.total} free` : sku.total > 0 ? "Sold out" : "None here"}</Badge>
       </span>
       <span>{whatIs(sku)}</span>
+      {typeof sku.price_minor_per_hour === "number" ? <span className="price">{sayPerHour(sku.price_minor_per_hour, sku.currency)}</span> : <span className="hint">No price set</span>}
       <span className="hint">
         {sku.cpu_milli / 1000} CPU · {bytes(sku.memory_bytes)} memory · {bytes(sku.disk_bytes)} disk
       </span>

@@ -4,7 +4,7 @@ import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
 import { meQuery } from "../../api/me";
 import type { Allocation, Home as View, Operation } from "../../api/types";
-import { Ago, Badge, Empty, Go, GoButton, Loaded, Page, State, Table } from "../../ui/kit";
+import { Ago, Badge, Empty, Go, GoButton, Loaded, Page, State, Table, sayMoney } from "../../ui/kit";
 import { sayKind } from "../tasks/words";
 import { ManyLost } from "../workloads/ManyLost";
 import { NextStep } from "../workloads/NextStep";
@@ -106,6 +106,11 @@ function Running({ of }: { of: View }) {
         <h2>Running now</h2>
         <Go to="/workloads">{of.counts.active > of.running.length ? `All ${of.counts.active} workloads` : "All workloads"}</Go>
       </div>
+      {of.running_prices.length > 0 && (
+        <p>
+          What runs costs <strong className="price">{of.running_prices.map((one) => sayMoney(one.minor_per_hour, one.currency)).join(" and ")}</strong> per hour.
+        </p>
+      )}
       {of.running.length === 0 ? (
         <div className="card">
           <Empty title="Nothing runs now">

@@ -126,7 +126,7 @@ function Wizard({ begun }: { begun: Draft }) {
         {step === 2 && <ImageStep {...parts} errors={precheck.fields} />}
         {step === 3 && <NetworkStep />}
         {step === 4 && <AccessStep {...parts} keys={keys} />}
-        {step === REVIEW && <Review draft={draft} keys={keys.data ?? []} onEdit={go} />}
+        {step === REVIEW && <Review draft={draft} keys={keys.data ?? []} estimate={precheck.estimate} onEdit={go} />}
         <Blockers of={step === REVIEW ? precheck.all : stands} draft={draft} change={change} onGo={step === REVIEW ? go : undefined} />
         {step === REVIEW && precheck.error && <Failed error={precheck.error} retry={() => void precheck.refetch()} />}
         {launch.error && <Failed error={launch.error} />}

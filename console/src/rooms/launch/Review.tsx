@@ -1,11 +1,22 @@
 // The request in words, before it is sent; each part leads back to its step.
 import type { ReactNode } from "react";
-import type { SshKey } from "../../api/types";
-import { Button, Facts } from "../../ui/kit";
+import type { Precheck, SshKey } from "../../api/types";
+import { Button, Facts, sayPerHour } from "../../ui/kit";
 import type { Draft } from "./draft";
 import { STEPS } from "./Launch";
 
-export function Review({ draft, keys, onEdit }: { draft: Draft; keys: SshKey[]; onEdit: (step: number) => void }) {
+export function Review({
+  draft,
+  keys,
+  estimate,
+  onEdit,
+}: {
+  draft: Draft;
+  keys: SshKey[];
+  /** Undefined while it is not known. */
+  estimate: Precheck["estimate"] | undefined;
+  onEdit: (step: number) => void;
+}) {
   const command = draft.command.trim();
   const chosen = keys.filter((key) => draft.keys.includes(key.id)).map((key) => key.name);
   const parts: [step: number, facts: [string, ReactNode][]][] = [
@@ -33,6 +44,21 @@ export function Review({ draft, keys, onEdit }: { draft: Draft; keys: SshKey[]; 
           </Button>
         </section>
       ))}
+      <section className="review" aria-label="Cost">
+        <Facts of={[["Cost", costOf(estimate, draft.count)]]} />
+      </section>
     </div>
+  );
+}
+
+function costOf(estimate: Precheck["estimate"] | undefined, count: number): ReactNode {
+  if (estimate === undefined) return "Not known yet";
+  if (estimate === null) return "No price set";
+  const { currency, hourly_minor } = estimate;
+  return (
+    <>
+      <strong className="price">{sayPerHour(hourly_minor, currency)}</strong>
+      <p className="hint">{count > 1 ? `${count} × ${sayPerHour(hourly_minor / count, currency)}. ` : ""}It stays at this price until it ends.</p>
+    </>
   );
 }

@@ -42,6 +42,8 @@ export function usePrecheck(draft: Draft) {
     blockersOf: (step: number) => (asked.error ? [] : all.filter((one) => stepOf(one) === step)),
     /** What is wrong with a field of the request. */
     fields: (name: string) => invalid?.body.errors?.find((one) => one.field === name)?.detail,
+    /** What it would cost; undefined while that is not known. */
+    estimate: settled && !asked.error ? asked.data && (asked.data.estimate ?? null) : undefined,
     ready: settled && Boolean(asked.data?.launchable) && !asked.error,
     why: asked.error ? "It cannot be launched as it is." : !settled || asked.isPending ? "Being checked." : "See above what stands in the way.",
   };

@@ -3,8 +3,9 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Sku } from "../../api/types";
-import { AskFirst, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, State, bytes } from "../../ui/kit";
+import { AskFirst, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, State, bytes, sayMoney } from "../../ui/kit";
 import { EditSku, NewSku } from "./NewSku";
+import { Prices } from "./Prices";
 
 const STATES = [
   ["", "Any state"],
@@ -17,10 +18,22 @@ const COLUMNS: Column<Sku>[] = [
   { head: "Name", sort: (one) => one.name, cell: (one) => <span className="clip" title={one.name}>{one.name}</span> },
   { head: "State", sort: (one) => one.state, cell: (one) => <State of={one.state} /> },
   { head: "Takes", cell: takes },
-  { head: "CPU", number: true, sort: (one) => one.cpu_milli, cell: (one) => one.cpu_milli / 1000 },
-  { head: "Memory", number: true, sort: (one) => one.memory_bytes, cell: (one) => bytes(one.memory_bytes) },
-  { head: "Disk", number: true, sort: (one) => one.disk_bytes, cell: (one) => bytes(one.disk_bytes) },
+  {
+    head: "Size",
+    sort: (one) => one.memory_bytes,
+    cell: (one) => (
+      <>
+        <span className="nowrap">{`${one.cpu_milli / 1000} CPU · ${bytes(one.memory_bytes)} ·`}</span> <span className="nowrap">{bytes(one.disk_bytes)} disk</span>
+      </>
+    ),
+  },
   { head: "Free", number: true, sort: (one) => one.free, cell: (one) => <span className="nowrap">{`${one.free} of ${one.total}`}</span> },
+  {
+    head: "Per hour",
+    number: true,
+    sort: (one) => one.price_minor_per_hour,
+    cell: (one) => (typeof one.price_minor_per_hour === "number" ? sayMoney(one.price_minor_per_hour, one.currency) : <span className="hint">not set</span>),
+  },
   { head: "Actions", cell: (one) => <Acts of={one} /> },
 ];
 
@@ -35,6 +48,7 @@ function Acts({ of }: { of: Sku }) {
   const path = at("/api/v1/admin/skus/{id}", { id: of.id });
   return (
     <div className="row tight">
+      <Prices of={of} />
       {of.state === "draft" ? <EditSku of={of} /> : <NewSku like={of} />}
       {of.state === "active" ? (
         <AskFirst word="Retire" small danger title={`Retire ${of.name}?`} act={{ path: `${path}/retire` }}>
@@ -43,6 +57,7 @@ function Acts({ of }: { of: Sku }) {
       ) : (
         <AskFirst word="Activate" small title={`Sell ${of.name}?`} act={{ path: `${path}/activate` }}>
           <p>Users can launch it at once. From then on it is not changed any more: to sell something else, copy it.</p>
+          {typeof of.price_minor_per_hour !== "number" && <p>No price is set: set one first if it shall cost something.</p>}
           {of.total === 0 && <p>Nothing on the fleet matches it now, so that it is shown as sold out.</p>}
         </AskFirst>
       )}

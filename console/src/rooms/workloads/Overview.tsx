@@ -1,6 +1,6 @@
 // What a workload is: its hardware, its times, and what its node does not enforce.
 import type { Allocation } from "../../api/types";
-import { Ago, CopyButton, Facts, Go, Id, Notice, When } from "../../ui/kit";
+import { Ago, CopyButton, Facts, Go, Id, Notice, When, sayPerHour } from "../../ui/kit";
 
 export function Overview({ of }: { of: Allocation }) {
   return (
@@ -16,6 +16,7 @@ export function Overview({ of }: { of: Allocation }) {
           <Facts
             of={[
               ["Product", of.sku],
+              ["Price", of.price ? sayPerHour(of.price.minor_per_hour, of.price.currency) : "No price set"],
               [
                 "Slots",
                 of.slots.map((slot) => (

@@ -2,6 +2,7 @@
 
 mod flows;
 mod lost;
+mod prices;
 #[path = "store.rs"]
 mod rows;
 

@@ -1,10 +1,13 @@
 //! Cells that no allocation stands behind (after a restore of the coordinator, say): shown to operators, kept
 //! until one of them ends them, and ended with a tombstone and a receipt like any other.
 
+pub(super) mod store;
+
+use self::store::Stray;
 use super::effects::wake;
 use super::link;
 use super::model::Wish;
-use super::store::{self, Stray};
+use super::store as rows;
 use crate::app::App;
 use crate::audit;
 use crate::base::authz::{self, Scope, Verb};
@@ -78,12 +81,12 @@ pub(super) async fn end(app: &App, cx: &Cx, node: NodeId, id: AllocationId) -> R
         .store
         .write(move |tx| {
             nodes::store::get_in(tx, node)?;
-            let claimed = store::find(tx, id)?.is_some_and(|row| row.node_id == node && row.lease.wish != Wish::Gone);
+            let claimed = rows::find(tx, id)?.is_some_and(|row| row.node_id == node && row.lease.wish != Wish::Gone);
             if claimed {
                 return Err(Problem::conflict("claimed", "An allocation stands behind it: release that."));
             }
             let stray = Stray { node_id: node, allocation_id: id, lease_epoch: known.lease_epoch };
-            store::insert_stray(tx, &stray, act.now_ms)?;
+            store::insert(tx, &stray, act.now_ms)?;
             links::touch_in(tx, node)?;
             let answer = Ending { allocation_id: id };
             answer_in(tx, &act, StatusCode::ACCEPTED, &answer)?;
@@ -103,7 +106,7 @@ pub(super) fn receipt_in(
     id: AllocationId,
     receipt: &Receipt,
 ) -> Result<bool, Problem> {
-    if !store::end_stray(tx, node, id, cx.now_ms)? {
+    if !store::end(tx, node, id, cx.now_ms)? {
         return Ok(false);
     }
     links::touch_in(tx, node)?;
