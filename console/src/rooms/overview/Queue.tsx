@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import type { AttentionItem } from "../../api/types";
 import { Ack } from "./Ack";
 import { Ago, Badge, CopyButton, Go, Loaded } from "../../ui/kit";
@@ -17,7 +18,7 @@ export function attentionQuery(family: "lifecycle" | "allocations" | undefined, 
 }
 
 export function Queue({ family, every }: { family?: "lifecycle" | "allocations"; every: number | false }) {
-  const queue = useQuery(attentionQuery(family, every));
+  const queue = useQuery({ ...attentionQuery(family, every), enabled: unlessHeld(every === false) });
   return (
     <section className="stack tight" aria-labelledby="queue-head">
       <h2 id="queue-head">

@@ -65,7 +65,6 @@ export function Workloads({ filters, onFilters }: { filters: Filters; onFilters:
         id={(one) => one.id}
         sort={filters.sort}
         onSort={(sort) => change({ sort: sort || undefined })}
-        total={filters.q || filters.label ? undefined : (counts.data?.total ?? undefined)}
         empty={<Nothing view={view} filters={filters} all={counts.data?.counts.all ?? 0} onClear={() => onFilters({ view: filters.view })} />}
       />
     </Page>
