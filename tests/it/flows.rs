@@ -126,7 +126,8 @@ fn the_matrix_is_whole() {
         if !fits || (flow.status != "ready" && flow.missing.is_empty()) {
             say(format!("it cannot be {} with these paths, this level and this `missing`", flow.status));
         }
-        if (level >= 2 && tests.is_empty()) || (level >= 3 && !tests.iter().any(|name| name.starts_with("tests/browser/")))
+        if (level >= 2 && tests.is_empty())
+            || (level >= 3 && !tests.iter().any(|name| name.starts_with("tests/browser/")))
         {
             say(format!("{} wants tests, from L3 on one in a browser", flow.level));
         }
@@ -161,8 +162,17 @@ fn has_test(file: &str, name: &str) -> bool {
         return ['"', '`'].iter().any(|quote| text.contains(&format!("{quote}{name}{quote}")));
     }
     let lines: Vec<_> = text.lines().map(str::trim).collect();
-    let is_fn = |line: &str| line.trim_start_matches("async ").strip_prefix("fn ").is_some_and(|rest| rest.starts_with(&format!("{name}(")));
-    (1..lines.len()).any(|at| is_fn(lines[at]) && lines[..at].iter().rev().take_while(|line| !line.is_empty() && !line.ends_with('}')).any(|line| line.contains("test")))
+    let is_fn = |line: &str| {
+        line.trim_start_matches("async ").strip_prefix("fn ").is_some_and(|rest| rest.starts_with(&format!("{name}(")))
+    };
+    (1..lines.len()).any(|at| {
+        is_fn(lines[at])
+            && lines[..at]
+                .iter()
+                .rev()
+                .take_while(|line| !line.is_empty() && !line.ends_with('}'))
+                .any(|line| line.contains("test"))
+    })
 }
 
 #[test]
@@ -174,7 +184,11 @@ fn every_page_stands_in_a_flow() {
         assert!(pages.len() > 10, "the router of the {door} has more pages than {pages:?}");
         let mut named = of_all(&flows, door, |flow| &flow.pages);
         named.extend(shared.get(door).cloned().unwrap_or_default());
-        found.extend(pages.difference(&named).map(|page| format!("{door} {page} stands in no flow: add it to a row of console/flows.json")));
+        found.extend(
+            pages
+                .difference(&named)
+                .map(|page| format!("{door} {page} stands in no flow: add it to a row of console/flows.json")),
+        );
         found.extend(named.difference(&pages).map(|page| format!("{door} {page} is no page of its router")));
     }
     complain("pages and flows", &found);
@@ -191,9 +205,16 @@ fn pages(door: &str) -> BTreeSet<String> {
             continue;
         }
         let (_, rest) = made.split_once("path: ").unwrap_or_else(|| panic!("a route without a path: {made:.80}"));
-        let end = rest.find([',', '\n', '}']).filter(|_| !rest.starts_with('`')).or_else(|| rest[1..].find('`').map(|at| at + 2));
+        let end = rest
+            .find([',', '\n', '}'])
+            .filter(|_| !rest.starts_with('`'))
+            .or_else(|| rest[1..].find('`').map(|at| at + 2));
         let word = &rest[..end.expect("the end of a path")];
-        let mut path = if word.starts_with(['"', '`']) { word.trim_matches(['"', '`']).to_owned() } else { format!("${{{word}}}") };
+        let mut path = if word.starts_with(['"', '`']) {
+            word.trim_matches(['"', '`']).to_owned()
+        } else {
+            format!("${{{word}}}")
+        };
         for (name, value) in &constants {
             path = path.replace(&format!("${{{name}}}"), value);
         }
@@ -221,7 +242,8 @@ fn every_operation_that_is_named_exists() {
 }
 
 fn operations(door: &str) -> BTreeSet<String> {
-    let document: serde_json::Value = serde_json::from_str(&read(&format!("coordinator/openapi/{door}.json"))).expect("JSON");
+    let document: serde_json::Value =
+        serde_json::from_str(&read(&format!("coordinator/openapi/{door}.json"))).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
     let of_path = |(path, methods): (&String, &serde_json::Value)| {
         let methods = methods.as_object().expect("methods");
@@ -238,8 +260,11 @@ fn every_call_of_a_page_stands_in_a_flow() {
     let mut calls = BTreeSet::new();
     scripts(&root().join("console/src"), &mut |text| {
         for quote in ['"', '`'] {
-            let opened = text.split(&format!("{quote}/api/v1/")).skip(1);
-            calls.extend(opened.filter_map(|rest| rest.split([quote, '?']).next()).map(|path| format!("/api/v1/{path}")));
+            let begin = format!("{quote}/api/v1/");
+            let opened = text.split(&begin).skip(1);
+            calls.extend(
+                opened.filter_map(|rest| rest.split([quote, '?']).next()).map(|path| format!("/api/v1/{path}")),
+            );
         }
     });
     assert!(calls.len() > 50, "{calls:?}");
@@ -251,7 +276,10 @@ fn every_call_of_a_page_stands_in_a_flow() {
 fn same(one: &str, other: &str) -> bool {
     let (one, other): (Vec<_>, Vec<_>) = (one.split('/').collect(), other.split('/').collect());
     one.len() == other.len()
-        && one.iter().zip(&other).all(|(a, b)| a == b || b.starts_with('{') || (a.starts_with('$') && b.starts_with('{')))
+        && one
+            .iter()
+            .zip(&other)
+            .all(|(a, b)| a == b || b.starts_with('{') || (a.starts_with('$') && b.starts_with('{')))
 }
 
 fn scripts(dir: &Path, see: &mut impl FnMut(&str)) {
