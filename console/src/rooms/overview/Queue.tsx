@@ -1,5 +1,6 @@
 // The action queue: what is wrong, worst first, each with the one next thing to do. Many of a kind fold into one.
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
 import { unlessHeld } from "../../api/live";
@@ -73,23 +74,27 @@ function causesOf(items: AttentionItem[]): AttentionItem[][] {
 }
 
 function Fold({ items }: { items: AttentionItem[] }) {
+  const [open, setOpen] = useState(false);
   const [first] = items;
   if (!first) return null;
   const { tone, word } = SEVERITY[first.severity];
   return (
     <li className={`todo ${tone}`}>
-      <details>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>
           <Badge tone={tone}>{word}</Badge>{" "}
           <strong>
             {items.length} {TOGETHER[first.cause] ?? `× ${first.cause}`}
           </strong>
         </summary>
-        <ul className="todos">
-          {items.map((one) => (
-            <Item key={one.id} of={one} />
-          ))}
-        </ul>
+        {/* Hundreds of them are drawn only when they are looked at. */}
+        {open && (
+          <ul className="todos">
+            {items.map((one) => (
+              <Item key={one.id} of={one} />
+            ))}
+          </ul>
+        )}
       </details>
     </li>
   );
