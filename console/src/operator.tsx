@@ -77,7 +77,7 @@ const node = createRoute({
 const allocations = createRoute({
   ...parent,
   path: ALLOCATIONS,
-  validateSearch: textSearch("state", "node_id", "user_id", "sort", "open"),
+  validateSearch: textSearch("q", "state", "node_id", "user_id", "sort", "open"),
   component: function At() {
     const navigate = allocations.useNavigate();
     return <Allocations filters={allocations.useSearch() as AllocationFilters} onFilters={(search) => void navigate({ search, replace: true })} />;

@@ -72,6 +72,12 @@ export async function settled(page, timeout = WITHIN) {
   await page.waitForFunction(() => !document.querySelector(".skeleton"), undefined, { timeout });
 }
 
+/** What only whoever mends Muster should read: traces, faults of scripts, source files, words of the stores. */
+const INTERNAL = /panicked|backtrace|\bat .+:\d+:\d+|\.(rs|tsx?|js):\d+|TypeError|ReferenceError|is not a function|\[object |\bundefined\b|\bNaN\b|sqlite|sqlstate|constraint failed|os error/i;
+
+/** The first of it in what a page shows, or nothing. */
+export const internal = async (page) => INTERNAL.exec(await page.locator("body").innerText())?.[0];
+
 /** A public key as `ssh-keygen` makes it. */
 export function publicKey(comment) {
   const folder = mkdtempSync(join(tmpdir(), "browser-"));

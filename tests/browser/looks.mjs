@@ -3,7 +3,7 @@
 // Usage: looks.mjs READY_FILE
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { arrive, browse, launch, settled, signIn } from "./kit.mjs";
+import { arrive, browse, internal, launch, settled, signIn } from "./kit.mjs";
 
 const axe = readFileSync(createRequire(new URL("../../console/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
 /** Theme and width in CSS px; half of 1280 is what is left of it at 200 %. */
@@ -26,6 +26,8 @@ async function look(page, path, found) {
     const { violations } = await page.evaluate(() => axe.run());
     for (const one of violations) found.push(`${name}: ${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
   }
+  const told = await internal(page);
+  if (told) found.push(`${path}: shows what is internal: ${told}`);
   const heads = await page.locator("h1").count();
   if (heads !== 1) found.push(`${path}: ${heads} h1`);
 }

@@ -2,7 +2,7 @@
 // sideways scrolling; a failed call says its sentence, its reference and the way on; a lost stream is polled for.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { browse, launch, signIn } from "./kit.mjs";
+import { browse, internal, launch, signIn } from "./kit.mjs";
 
 const axe = readFileSync(createRequire(new URL("../../console/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
 // The narrowest is only looked at for its width: what axe sees there it has seen at 360.
@@ -25,6 +25,8 @@ async function complaints(page, name) {
     }, width === 320);
     found.push(...said.map((one) => `${name} ${colorScheme} ${width}: ${one}`));
   }
+  const told = await internal(page);
+  if (told) found.push(`${name}: shows what is internal: ${told}`);
   await page.setViewportSize({ width: 1280, height: 800 });
   return found;
 }
@@ -96,6 +98,16 @@ await browse(async (page, { step, world, context }) => {
     }
   }
   step("each page says what failed, with a reference to copy, and comes back when tried again");
+
+  // An answer that no page can work with is a fault of Muster; a person reads a sentence and not the fault.
+  const skus = (url) => url.pathname === "/api/v1/skus";
+  await page.route(skus, (route) => route.fulfill({ contentType: "application/json", body: JSON.stringify({ items: [null], next_cursor: null }) }));
+  await page.goto(`${world.console_url}/compute`);
+  await page.getByText("This part of the page failed.").first().waitFor();
+  const told = await internal(page);
+  if (told) throw new Error(`a person reads "${told}"`);
+  await page.unroute(skus);
+  step("a page that fails by itself says so without its fault");
 
   const limited = { status: 429, code: "rate_limited", title: "Too Many Requests", detail: "Too many requests.", correlation_id: failing.correlation_id };
   const tasks = (url) => url.pathname === "/api/v1/operations";

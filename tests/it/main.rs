@@ -22,6 +22,7 @@ mod flow_launch;
 mod flow_ssh;
 mod flow_terminal;
 mod flow_user;
+mod flows;
 mod gpus;
 mod links;
 mod nodes;

@@ -40,6 +40,13 @@ async fn a_large_fleet_is_listed_whole_and_narrowed_by_the_server() {
     let (nodes, total) = walk(&operator, "/api/v1/admin/nodes").await;
     assert_eq!(nodes.iter().collect::<BTreeSet<_>>().len(), nodes.len(), "each once");
     assert_eq!((nodes.len(), &total), (SEED.nodes as usize + 1, &json!(SEED.nodes + 1)));
+    // A state is looked for as it is shown, also of nodes that were not heard since the coordinator's start.
+    let (offline, total) = walk(&operator, "/api/v1/admin/nodes?state=offline").await;
+    assert_eq!((offline.len(), &total), (SEED.nodes as usize, &json!(SEED.nodes)));
+    assert_eq!(operator.get("/api/v1/admin/nodes?state=cordoned").await.ok()["total"], 0);
+    let overview = operator.get("/api/v1/admin/overview").await.ok();
+    assert_eq!(overview["nodes"], json!({"active": 1, "offline": SEED.nodes}));
+    assert_eq!(operator.get("/api/v1/admin/attention").await.ok()["total"], SEED.nodes);
     for path in ["/api/v1/allocations", "/api/v1/admin/allocations"] {
         let api = if path.contains("admin") { &operator } else { &user };
         let (all, total) = walk(api, path).await;

@@ -73,6 +73,27 @@ impl Answer {
     }
 }
 
+/// What only whoever mends Muster should read: traces, source files, words of the stores and of libraries.
+const INTERNAL: &[&str] = &[
+    "panicked",
+    "stack backtrace",
+    ".rs:",
+    "/src/",
+    "sqlite",
+    "postgres",
+    "constraint failed",
+    "sqlstate",
+    "os error",
+    "serde",
+    "tokio",
+];
+
+fn shows_nothing_internal(path: &str, refusal: &str) {
+    let lower = refusal.to_lowercase();
+    let found = INTERNAL.iter().find(|word| lower.contains(*word));
+    assert!(found.is_none(), "{path} shows what is internal ({found:?}): {refusal}");
+}
+
 /// A key nobody used before.
 #[must_use]
 pub fn fresh_key() -> String {
@@ -184,6 +205,9 @@ impl Api {
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await?;
+        if status.is_client_error() || status.is_server_error() {
+            shows_nothing_internal(path, &text);
+        }
         Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text })
     }
 

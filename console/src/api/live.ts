@@ -4,8 +4,9 @@ import type { QueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 
 const STREAM = "/api/v1/events/stream";
-/** Changes come in bursts: one more question for each burst. */
+/** Changes come in bursts: one more question for each burst, and while they do not end one a second. */
 const GATHER_MS = 150;
+const AGAIN_MS = 1000;
 /** How often pages ask although the stream is up: a word may have been lost. */
 const SLOW_MS = 30_000;
 const BACK_MS = 5_000;
@@ -59,6 +60,11 @@ export function pace(path: string, every: number | false): number | false {
   return Math.max(every, SLOW_MS);
 }
 
+/** For `enabled`: a page that is held still asks for nothing but what it does not have at all. */
+export function unlessHeld(held: boolean): (query: { state: { data: unknown } }) => boolean {
+  return (query) => !held || query.state.data === undefined;
+}
+
 type Hear = (figures: unknown) => void;
 const figures = new Map<string, Set<Hear>>();
 let lookAgain: () => void = () => {};
@@ -83,6 +89,7 @@ export function follow(client: QueryClient): () => void {
   let source: EventSource | undefined;
   let open = "";
   let last = "";
+  let told = 0;
   let gathering: ReturnType<typeof setTimeout> | undefined;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let looking: ReturnType<typeof setTimeout> | undefined;
@@ -91,10 +98,15 @@ export function follow(client: QueryClient): () => void {
   const tell = () => {
     gathering = undefined;
     const topics = new Set(changed);
+    const predicate = ({ queryKey: [path] }: { queryKey: readonly unknown[] }) => typeof path === "string" && topicsOf(path).some((topic) => topics.has(topic));
+    // A list that is asked for its next page would be interrupted, and never come to its end where changes do not end.
+    if (client.getQueryCache().findAll({ predicate, fetchStatus: "fetching" }).some(({ state }) => state.fetchMeta?.fetchMore)) {
+      gathering = setTimeout(tell, GATHER_MS);
+      return;
+    }
     changed.clear();
-    void client.invalidateQueries({
-      predicate: ({ queryKey: [path] }) => typeof path === "string" && topicsOf(path).some((topic) => topics.has(topic)),
-    });
+    told = Date.now();
+    void client.invalidateQueries({ predicate });
   };
   const on = (made: EventSource, name: string, act: (data: Record<string, unknown>) => void) =>
     made.addEventListener(name, (event: MessageEvent<string>) => {
@@ -114,7 +126,7 @@ export function follow(client: QueryClient): () => void {
     });
     on(made, "change", ({ topic }) => {
       changed.add(String(topic));
-      gathering ??= setTimeout(tell, GATHER_MS);
+      gathering ??= setTimeout(tell, Math.max(GATHER_MS, told + AGAIN_MS - Date.now()));
     });
     on(made, "metrics", (data) => figures.get(String(data["topic"]))?.forEach((hear) => hear(data)));
     on(made, "end", () => {

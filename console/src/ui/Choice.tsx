@@ -32,10 +32,12 @@ const REST_MS = 250;
 export function Search({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   const id = useId();
   const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const meant = text.trim();
+  // A space at the end, typed on the way to the next word, stays.
+  useEffect(() => setText((now) => (now.trim() === value ? now : value)), [value]);
   useEffect(() => {
-    if (text === value) return undefined;
-    const timer = setTimeout(() => onChange(text), REST_MS);
+    if (meant === value) return undefined;
+    const timer = setTimeout(() => onChange(meant), REST_MS);
     return () => clearTimeout(timer);
   });
   return (

@@ -31,8 +31,9 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
   const problem = error instanceof Problem ? error : undefined;
   const body = problem?.body;
   const wait = useCountdown(problem?.retryAfter, error);
-  const sentence = error instanceof Error ? error.message : String(error);
-  const step = problem ? nextStep(problem) : "Load the page again.";
+  // What a script says of its own fault is for whoever mends it: the browser's console has it.
+  const sentence = problem?.message ?? "This part of the page failed.";
+  const step = problem ? nextStep(problem) : "Load the page again. If it stays so, tell whoever runs Muster here what you did.";
   const href = body?.action?.href;
   return (
     <Notice tone={body?.status === 403 || body?.status === 429 ? "warn" : "bad"} title={sentence}>

@@ -2,7 +2,9 @@
 // On a narrow screen each row stands by itself, its cells under their heads.
 import type { UseInfiniteQueryResult } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, type ReactNode } from "react";
+import { memo, useEffect, useMemo, useRef, type ReactNode, type Ref } from "react";
+import type { Rows } from "../api/lists";
+import { looksAt } from "../api/sight";
 import { Button } from "./Button";
 import { Loaded } from "./States";
 
@@ -24,15 +26,19 @@ export interface TableProps<T> {
   onSort?: ((sort: string) => void) | undefined;
   /** Rows there are in all, if more than these. */
   total?: number | undefined;
-  /** Called when the last row comes into sight. */
+  /** Called when the last rows come near. */
   onEnd?: (() => void) | undefined;
+  /** Called when scrolling has come to rest. */
+  onRest?: (() => void) | undefined;
 }
 
 /** From so many rows on only those in sight are drawn. */
 const MANY = 80;
 const ROW_PX = 45;
+/** So many rows before the end more are asked for. */
+const NEAR = 40;
 
-export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd }: TableProps<T>) {
+export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd, onRest }: TableProps<T>) {
   const box = useRef<HTMLDivElement>(null);
   const sorted = useMemo(() => inOrder(rows, columns, sort), [rows, columns, sort]);
   const many = sorted.length > MANY;
@@ -45,12 +51,21 @@ export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd 
   const items = seen.getVirtualItems();
   const first = items[0];
   const last = items.at(-1);
-  const atEnd = many && last !== undefined && last.index >= sorted.length - 1;
+  const atEnd = many && last !== undefined && last.index >= sorted.length - NEAR;
+  const wanted = atEnd && onEnd !== undefined;
   useEffect(() => {
-    if (atEnd) onEnd?.();
-  }, [atEnd, sorted.length]);
+    if (wanted) onEnd();
+  }, [wanted, sorted.length]);
   const shown = many ? items.map((item) => [item.index, sorted[item.index]] as const) : sorted.map((row, at) => [at, row] as const);
   const above = many ? (first?.start ?? 0) : 0;
+  useEffect(() => looksAt(box, new Set(shown.map(([, row]) => row))));
+  useEffect(() => () => looksAt(box, undefined), []);
+  const moving = seen.isScrolling;
+  const moved = useRef(false);
+  useEffect(() => {
+    if (!moving && moved.current) onRest?.();
+    moved.current = moving;
+  }, [moving]);
   const below = many ? seen.getTotalSize() - (last?.end ?? 0) : 0;
   return (
     <div className={`table-wrap ${many ? "many" : ""}`} tabIndex={0} role="region" aria-label={label} ref={box}>
@@ -65,16 +80,7 @@ export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd 
         <tbody role="rowgroup">
           {above > 0 && <Space height={above} />}
           {shown.map(
-            ([at, row]) =>
-              row !== undefined && (
-                <tr key={id(row)} role="row" {...(many ? { "aria-rowindex": at + 2, ref: seen.measureElement, "data-index": at } : {})}>
-                  {columns.map((column) => (
-                    <td key={column.head} role="cell" data-head={column.head} className={column.number ? "number" : ""}>
-                      <div className="cell">{column.cell(row)}</div>
-                    </td>
-                  ))}
-                </tr>
-              ),
+            ([at, row]) => row !== undefined && <Row key={id(row)} row={row} columns={columns} {...(many ? { at, measure: seen.measureElement } : {})} />,
           )}
           {below > 0 && <Space height={below} />}
         </tbody>
@@ -82,6 +88,19 @@ export function Table<T>({ label, columns, rows, id, sort, onSort, total, onEnd 
     </div>
   );
 }
+
+/** Drawn anew when it changed, and not whenever another comes into sight. */
+const Row = memo(function Row<T>({ row, columns, at, measure }: { row: T; columns: Column<T>[]; at?: number; measure?: Ref<HTMLTableRowElement> }) {
+  return (
+    <tr role="row" {...(at === undefined ? {} : { "aria-rowindex": at + 2, ref: measure, "data-index": at })}>
+      {columns.map((column) => (
+        <td key={column.head} role="cell" data-head={column.head} className={column.number ? "number" : ""}>
+          <div className="cell">{column.cell(row)}</div>
+        </td>
+      ))}
+    </tr>
+  );
+}) as <T>(props: { row: T; columns: Column<T>[]; at?: number; measure?: Ref<HTMLTableRowElement> }) => ReactNode;
 
 function Space({ height }: { height: number }) {
   return <tr aria-hidden="true" style={{ height }} />;
@@ -124,6 +143,8 @@ export function inOrder<T>(rows: T[], columns: Column<T>[], sort: string | undef
   });
 }
 
+const number = (value: number) => value.toLocaleString();
+
 /** A paged list with its states: loading, failed, empty, rows, and more to come. It can be sorted once it is whole. */
 export function PagedTable<T>({
   query,
@@ -131,12 +152,14 @@ export function PagedTable<T>({
   onSort,
   ...table
 }: {
-  query: UseInfiniteQueryResult<T[]>;
+  query: UseInfiniteQueryResult<Rows<T>>;
   empty: ReactNode;
-} & Omit<TableProps<T>, "rows">) {
+} & Omit<TableProps<T>, "rows" | "total" | "onEnd" | "onRest">) {
   const whole = !query.hasNextPage;
-  const more = () => {
-    if (query.hasNextPage && !query.isFetchingNextPage) void query.fetchNextPage();
+  const more = whole || query.isFetching ? undefined : () => void query.fetchNextPage();
+  // What came into sight may have changed since it was asked for. In another order it stands on pages everywhere.
+  const again = () => {
+    if (query.isEnabled && !query.isFetching && !table.sort) void query.refetch();
   };
   return (
     <Loaded query={query}>
@@ -145,13 +168,16 @@ export function PagedTable<T>({
           <div className="card">{empty}</div>
         ) : (
           <>
-            <Table {...table} rows={rows} onEnd={more} onSort={whole ? onSort : undefined} />
+            <Table {...table} rows={rows} total={rows.total} onEnd={more} onRest={again} onSort={whole ? onSort : undefined} />
             {!whole && (
               <div className="row">
-                <Button isPending={query.isFetchingNextPage} onPress={more}>
+                <Button isPending={query.isFetchingNextPage} onPress={() => more?.()}>
                   Show more
                 </Button>
-                <span className="hint">{rows.length} shown, newest first.</span>
+                <span className="hint">
+                  {rows.total === undefined ? `${rows.length} shown.` : `${number(rows.length)} of ${number(rows.total)} shown.`}
+                  {onSort && " They can be sorted once all are here."}
+                </span>
               </div>
             )}
           </>

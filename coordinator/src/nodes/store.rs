@@ -172,13 +172,15 @@ pub struct Brief {
     pub last_seen_ms: Option<i64>,
     /// When the token was presented, ms since 1970.
     pub created_ms: i64,
+    /// When its identity was revoked, ms since 1970.
+    pub revoked_ms: Option<i64>,
 }
 
 /// The short rows of all nodes, oldest first, at most [`ALL_MAX`].
 pub fn briefs_in(tx: &mut Tx) -> Result<Vec<Brief>, Problem> {
     tx.all(
-        "SELECT id, name, lifecycle, scheduling, health, presence, health_reason, last_seen_ms, created_ms FROM nodes \
-         ORDER BY created_ms, id LIMIT 100000",
+        "SELECT id, name, lifecycle, scheduling, health, presence, health_reason, last_seen_ms, created_ms, revoked_ms \
+         FROM nodes ORDER BY created_ms, id LIMIT 100000",
         &[],
         |row| {
             Ok(Brief {
@@ -193,6 +195,7 @@ pub fn briefs_in(tx: &mut Tx) -> Result<Vec<Brief>, Problem> {
                 health_reason: row.get(6)?,
                 last_seen_ms: row.get(7)?,
                 created_ms: row.get(8)?,
+                revoked_ms: row.get(9)?,
             })
         },
     )

@@ -1,7 +1,7 @@
 //! What operators do with nodes. Each `_in` verb runs in its caller's transaction and notes its event.
 
 use super::acts;
-use super::model::{Event, Facets, Health, Lifecycle, apply};
+use super::model::{Event, Health, Lifecycle, apply};
 use super::store;
 use super::view::{self, NodeItem};
 use crate::app::App;
@@ -279,7 +279,7 @@ fn narrowed_in(
     let wanted = narrow.q.as_deref().unwrap_or_default().trim().to_lowercase();
     let fits = |node: &store::Brief| {
         let named = node.name.to_lowercase().contains(&wanted) || node.id.to_string() == wanted;
-        let state = Facets { presence: app.board.of(node.id), ..node.facets }.state();
+        let state = view::brief_facets(app, node).state();
         named && narrow.state.as_deref().is_none_or(|word| word == state)
     };
     let found: Vec<_> = store::briefs_in(tx)?.into_iter().filter(fits).collect();

@@ -3,7 +3,7 @@
 use super::acts::{self, NodeOperation};
 use super::facts::{Facts, GpuFacts, MigFacts};
 use super::model::{Facets, Health, Lifecycle, Presence, Scheduling};
-use super::store::{self, NodeRow};
+use super::store::{self, Brief, NodeRow};
 use super::tasks::{self, BacklogItem};
 use crate::app::App;
 use crate::base::authz::{self, Scope, Verb};
@@ -176,12 +176,17 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The node's facets with its live presence. Nothing that a revoked node says is heard.
+/// The facets of a short row with its live presence.
 #[must_use]
-pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
-    let live = app.board.of(node.id).after(node.facets.presence);
-    let presence = if node.revoked_ms.is_some() { Presence::Offline } else { live };
-    Facets { presence, ..node.facets }
+pub fn brief_facets(app: &App, node: &Brief) -> Facets {
+    live_facets(app, node.id, node.facets, node.revoked_ms)
+}
+
+/// Settled facets with the live presence. Nothing that a revoked node says is heard.
+fn live_facets(app: &App, id: NodeId, settled: Facets, revoked_ms: Option<i64>) -> Facets {
+    let live = app.board.of(id).after(settled.presence);
+    let presence = if revoked_ms.is_some() { Presence::Offline } else { live };
+    Facets { presence, ..settled }
 }
 
 /// A node as shown now to who asks.
@@ -190,7 +195,7 @@ pub fn live_facets(app: &App, node: &NodeRow) -> Facets {
 /// Only what the store says.
 pub fn item_in(tx: &mut Tx, app: &App, cx: &Cx, node: &NodeRow) -> Result<NodeItem, Problem> {
     let now_ms = app.clock.now_ms();
-    let facets = live_facets(app, node);
+    let facets = live_facets(app, node.id, node.facets, node.revoked_ms);
     let open = operations::open_of_in(tx, &node.id.to_string())?;
     let kinds: Vec<_> = open.iter().map(|operation| operation.kind.clone()).collect();
     let may = |verb: Verb| authz::require(cx, verb, Scope::Platform).is_ok();

@@ -3,6 +3,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import type { Allocation } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Page, PagedTable, Search, State } from "../../ui/kit";
@@ -22,6 +23,7 @@ const STATES = [
 ] as const;
 
 export interface Filters {
+  q?: string;
   state?: string;
   node_id?: string;
   user_id?: string;
@@ -34,7 +36,7 @@ const PAGE = 100;
 export function Allocations({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
   const pause = usePause();
   const { sort, open, ...narrow } = filters;
-  const list = useInfiniteQuery(listQuery<Allocation>(at("/api/v1/admin/allocations"), { limit: PAGE, ...narrow }, pause.paused ? false : 4000));
+  const list = useInfiniteQuery({ ...listQuery<Allocation>(at("/api/v1/admin/allocations"), { limit: PAGE, ...narrow }, 4000), enabled: unlessHeld(pause.paused) });
   const set = (name: keyof Filters) => (value: string) => {
     const { [name]: _, ...others } = filters;
     onFilters(value ? { ...others, [name]: value.trim() } : others);
@@ -64,10 +66,11 @@ export function Allocations({ filters, onFilters }: { filters: Filters; onFilter
     },
     { head: "Created", sort: (one) => one.created_at, cell: (one) => <Ago at={one.created_at} /> },
   ];
-  const filtered = Boolean(narrow.state || narrow.node_id || narrow.user_id);
+  const filtered = Boolean(narrow.q || narrow.state || narrow.node_id || narrow.user_id);
   return (
     <Page title="Allocations" aside={<Freshness at={list.dataUpdatedAt} pause={pause} />}>
       <div className="filters">
+        <Search label="Name, id or hardware" value={filters.q ?? ""} onChange={set("q")} />
         <Choice label="State" value={filters.state ?? ""} onChange={set("state")} options={STATES} />
         <Search label="Node id" value={filters.node_id ?? ""} onChange={set("node_id")} />
         <Search label="User id" value={filters.user_id ?? ""} onChange={set("user_id")} />

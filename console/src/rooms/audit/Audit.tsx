@@ -5,6 +5,7 @@ import { useRef } from "react";
 import { at } from "../../api/at";
 import { ask } from "../../api/http";
 import { listQuery, pathOf } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import { meQuery } from "../../api/me";
 import type { AuditEvent, Chain } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
@@ -23,7 +24,7 @@ const OUTCOMES = [
 export function Audit({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
   const pause = usePause();
   const { event, ...narrow } = filters;
-  const list = useInfiniteQuery(listQuery<AuditEvent>(at("/api/v1/admin/audit-logs"), { limit: 100, ...narrow }, pause.paused ? false : 5000));
+  const list = useInfiniteQuery({ ...listQuery<AuditEvent>(at("/api/v1/admin/audit-logs"), { limit: 100, ...narrow }, 5000), enabled: unlessHeld(pause.paused) });
   const opener = useRef<HTMLElement>(null);
   const set = (name: keyof Filters) => (value: string) => {
     const { [name]: _, ...others } = filters;

@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import type { Node } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Choice, type Column, Empty, Family, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State } from "../../ui/kit";
@@ -75,10 +76,11 @@ export function Nodes({ filters, onFilters }: { filters: Filters; onFilters: (fi
   const pause = usePause();
   const every = pause.paused ? false : EVERY_MS;
   const { sort, ...narrow } = filters;
-  // What is measured changes without an event. Many pages are asked for again more rarely.
+  // What is measured changes without an event.
   const list = useInfiniteQuery({
     ...listQuery<Node>(at("/api/v1/admin/nodes"), { limit: PAGE, ...narrow }),
-    refetchInterval: (query) => every && every * Math.max(1, query.state.data?.pages.length ?? 1),
+    refetchInterval: every,
+    enabled: unlessHeld(pause.paused),
   });
   const set = (name: keyof Filters) => (value: string) => {
     const { [name]: _, ...others } = filters;

@@ -131,6 +131,9 @@ function Drain({ of, blocked, onDone }: One) {
     >
       <p>Nothing new is placed on it. It is in maintenance when the last workload has left. Uncordon calls it off.</p>
       <Choice label="Time for what runs" value={deadline} onChange={setDeadline} options={DEADLINES} />
+      <p className="hint" role="status">
+        {deadline === "" ? "What runs there runs on until its owner ends it." : "What still runs then is released: its programs end, its disk is deleted, and its owner sees why."}
+      </p>
     </AskFirst>
   );
 }

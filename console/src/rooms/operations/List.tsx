@@ -2,6 +2,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import type { Operation } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Id, Page, PagedTable, Search, State } from "../../ui/kit";
@@ -38,7 +39,7 @@ export interface Filters {
 export function Operations({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
   const pause = usePause();
   const { sort, ...narrow } = filters;
-  const list = useInfiniteQuery(listQuery<Operation>(at("/api/v1/operations"), { limit: 100, ...narrow }, pause.paused ? false : 4000));
+  const list = useInfiniteQuery({ ...listQuery<Operation>(at("/api/v1/operations"), { limit: 100, ...narrow }, 4000), enabled: unlessHeld(pause.paused) });
   const set = (name: keyof Filters) => (value: string) => {
     const { [name]: _, ...others } = filters;
     onFilters(value ? { ...others, [name]: value.trim() } : others);

@@ -3,13 +3,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import { useMayNot } from "../../api/me";
 import type { Fuse as State } from "../../api/types";
 import { Ago, AskFirst, Field, Go, GoButton, Notice } from "../../ui/kit";
 import { LIFECYCLE, evidencePath } from "../paths";
 
 export function Fuse({ every }: { every: number | false }) {
-  const fuse = useQuery({ ...oneQuery(at("/api/v1/admin/fuse")), refetchInterval: every });
+  const fuse = useQuery({ ...oneQuery(at("/api/v1/admin/fuse")), refetchInterval: every, enabled: unlessHeld(every === false) });
   return fuse.data?.state === "blown" ? <Blown of={fuse.data} /> : null;
 }
 

@@ -3,6 +3,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import type { Operation, Overview as Numbers } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
 import { Ago, Empty, Go, Loaded, Page, State, Table, toneOf, wordOf } from "../../ui/kit";
@@ -17,7 +18,7 @@ const EVERY_MS = 5000;
 export function Overview() {
   const pause = usePause();
   const every = pause.paused ? false : EVERY_MS;
-  const numbers = useQuery({ ...oneQuery(at("/api/v1/admin/overview")), refetchInterval: every });
+  const numbers = useQuery({ ...oneQuery(at("/api/v1/admin/overview")), refetchInterval: every, enabled: unlessHeld(pause.paused) });
   return (
     <Page title="Overview" aside={<Freshness at={numbers.dataUpdatedAt} pause={pause} />}>
       <Fuse every={every} />
@@ -114,7 +115,7 @@ function Figure({
 const RECENT = 6;
 
 function Recent({ every }: { every: number | false }) {
-  const list = useInfiniteQuery(listQuery<Operation>(at("/api/v1/operations"), { limit: RECENT }, every));
+  const list = useInfiniteQuery({ ...listQuery<Operation>(at("/api/v1/operations"), { limit: RECENT }, every), enabled: unlessHeld(every === false) });
   return (
     <section className="stack tight" aria-labelledby="recent-head">
       <h2 id="recent-head">Done last</h2>

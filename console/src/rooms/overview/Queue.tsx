@@ -1,7 +1,9 @@
 // The action queue: what is wrong, worst first, each with the one next thing to do. Many of a kind fold into one.
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
+import { unlessHeld } from "../../api/live";
 import type { AttentionItem } from "../../api/types";
 import { Ack } from "./Ack";
 import { Ago, Badge, CopyButton, Go, Loaded } from "../../ui/kit";
@@ -17,7 +19,7 @@ export function attentionQuery(family: "lifecycle" | "allocations" | undefined, 
 }
 
 export function Queue({ family, every }: { family?: "lifecycle" | "allocations"; every: number | false }) {
-  const queue = useQuery(attentionQuery(family, every));
+  const queue = useQuery({ ...attentionQuery(family, every), enabled: unlessHeld(every === false) });
   return (
     <section className="stack tight" aria-labelledby="queue-head">
       <h2 id="queue-head">
@@ -72,23 +74,27 @@ function causesOf(items: AttentionItem[]): AttentionItem[][] {
 }
 
 function Fold({ items }: { items: AttentionItem[] }) {
+  const [open, setOpen] = useState(false);
   const [first] = items;
   if (!first) return null;
   const { tone, word } = SEVERITY[first.severity];
   return (
     <li className={`todo ${tone}`}>
-      <details>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>
           <Badge tone={tone}>{word}</Badge>{" "}
           <strong>
             {items.length} {TOGETHER[first.cause] ?? `× ${first.cause}`}
           </strong>
         </summary>
-        <ul className="todos">
-          {items.map((one) => (
-            <Item key={one.id} of={one} />
-          ))}
-        </ul>
+        {/* Hundreds of them are drawn only when they are looked at. */}
+        {open && (
+          <ul className="todos">
+            {items.map((one) => (
+              <Item key={one.id} of={one} />
+            ))}
+          </ul>
+        )}
       </details>
     </li>
   );

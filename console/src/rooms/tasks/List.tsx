@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Operation } from "../../api/types";
-import { Ago, Choice, Empty, FilteredEmpty, Go, Id, Page, PagedTable, State, type Column } from "../../ui/kit";
+import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Id, Page, PagedTable, State, type Column } from "../../ui/kit";
 import { By } from "./By";
 import { took } from "./Steps";
 import { sayKind } from "./words";
@@ -41,6 +41,7 @@ export function Operations(props: { title: string; to: string; state: string | u
         empty={props.state ? <FilteredEmpty what="task" onClear={() => props.onState("")} /> : (
           <Empty title="Nothing was asked for yet">
             <p>Whatever takes time stands here with its steps, such as a launch.</p>
+            <GoButton to="/launch/compute">Launch a workload</GoButton>
           </Empty>
         )}
       />

@@ -25,9 +25,11 @@ const WHY: Column<Allocation> = {
 };
 const ACT: Column<Allocation> = { head: "Next step", cell: (one) => <NextStep of={one} /> };
 
+const PAGE = 100;
+
 export function Workloads({ filters, onFilters }: { filters: Filters; onFilters: (filters: Filters) => void }) {
   const view = viewOf(filters);
-  const asked = { view, q: filters.q, label: filters.label, project_id: filters.project };
+  const asked = { limit: PAGE, view, q: filters.q, label: filters.label, project_id: filters.project };
   const list = useInfiniteQuery(listQuery<Allocation>(ROUTE, asked, 3000));
   // The counts of all views come with any page of the list.
   const counts = useQuery(oneQuery(at("/api/v1/workloads", undefined, { limit: 1, view, project_id: filters.project }), 3000));
@@ -65,7 +67,6 @@ export function Workloads({ filters, onFilters }: { filters: Filters; onFilters:
         id={(one) => one.id}
         sort={filters.sort}
         onSort={(sort) => change({ sort: sort || undefined })}
-        total={filters.q || filters.label ? undefined : (counts.data?.total ?? undefined)}
         empty={<Nothing view={view} filters={filters} all={counts.data?.counts.all ?? 0} onClear={() => onFilters({ view: filters.view })} />}
       />
     </Page>

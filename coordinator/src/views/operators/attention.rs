@@ -8,8 +8,9 @@ use crate::base::clock::{rfc3339, rfc3339_opt};
 use crate::base::http::Problem;
 use crate::base::store::Tx;
 use crate::cx::Cx;
-use crate::nodes::model::{Facets, Health, Lifecycle, Presence};
+use crate::nodes::model::{Health, Lifecycle, Presence};
 use crate::nodes::store::{Brief, briefs_in};
+use crate::nodes::view::brief_facets;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
@@ -224,7 +225,7 @@ fn broken(
 
 /// What the facets of a node say; a removed one needs nobody.
 fn of_node(app: &App, now_ms: i64, node: &Brief) -> Vec<AttentionItem> {
-    let facets = Facets { presence: app.board.of(node.id), ..node.facets };
+    let facets = brief_facets(app, node);
     let seen_ms = app.board.age_ms(node.id).map(|age| now_ms - age).or(node.last_seen_ms);
     let (name, mut found) = (&node.name, Vec::new());
     let mut add = |cause, severity, title: String, detail: String, since: Option<i64>| {

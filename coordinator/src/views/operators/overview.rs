@@ -5,8 +5,9 @@ use crate::app::App;
 use crate::base::clock::rfc3339;
 use crate::base::http::Problem;
 use crate::base::store::Tx;
-use crate::nodes::model::{Facets, Lifecycle, Presence, Scheduling};
+use crate::nodes::model::{Lifecycle, Presence, Scheduling};
 use crate::nodes::store::briefs_in;
+use crate::nodes::view::brief_facets;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -51,7 +52,7 @@ pub(super) fn show_in(tx: &mut Tx, app: &App, now_ms: i64) -> Result<Overview, P
     let (mut nodes, mut nodes_open) = (BTreeMap::new(), 0);
     let mut readings = Vec::new();
     for node in briefs_in(tx)?.into_iter().filter(|node| node.facets.lifecycle != Lifecycle::Removed) {
-        let facets = Facets { presence: app.board.of(node.id), ..node.facets };
+        let facets = brief_facets(app, &node);
         *nodes.entry(facets.state().to_owned()).or_insert(0) += 1;
         nodes_open += i64::from(facets.schedulable() && facets.scheduling == Scheduling::Open);
         if facets.presence == Presence::Online {
