@@ -1,12 +1,14 @@
 //! Placeholder device files: plain, read-only, empty. Plain files can be bind-mounted by any user, on any file
-//! system, and nobody can keep anything in them.
+//! system; nobody can keep anything in them but locks, which are the process table.
 
 use crate::mig::Instance;
 use crate::place::Place;
 use crate::scenario::Scenario;
 use crate::state::open_to_all;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// Makes what the driver makes when it is loaded: one file per GPU and the shared ones.
@@ -56,10 +58,13 @@ pub fn capability_file(dev: &Path, minor: u32, gpu_instance: u32, compute: Optio
     dev.join("nvidia-caps").join(format!("nvidia-cap{number}"))
 }
 
-/// Whether this process can open a device file.
+/// Whether this process can open a device file. It is not tried: closing it again would drop the locks that the
+/// process has on it.
 #[must_use]
 pub fn opens(path: &Path) -> bool {
-    File::open(path).is_ok()
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: `path` ends in NUL and lives over the call.
+    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::R_OK, libc::AT_EACCESS) == 0 }
 }
 
 fn make(path: &Path) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Where a simulation keeps its files, and how a process finds them.
 //!
-//! `DIR/share` is what cells get to see (scenario, state, process table, library, programs); `DIR/dev` holds the
-//! node's device files and stays outside.
+//! `DIR/share` is what cells get to see (scenario, state, library, programs); `DIR/dev` holds the node's device files
+//! and stays outside but for the leased ones.
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,7 @@ pub const BUILT_LIBRARY: &str = "libnvidia_ml_sim.so";
 /// The two folders of a simulation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Scenario, state, process table, library, programs.
+    /// Scenario, state, library, programs.
     pub share: PathBuf,
     /// Device files.
     pub dev: PathBuf,
@@ -64,12 +64,6 @@ impl Place {
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.share.join("lock")
-    }
-
-    /// One file per process on a GPU.
-    #[must_use]
-    pub fn processes(&self) -> PathBuf {
-        self.share.join("procs")
     }
 
     /// The library.

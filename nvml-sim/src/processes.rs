@@ -1,30 +1,43 @@
-//! The process table: one file per process, alive as long as the process holds a lock on it.
+//! The process table: record locks on device files.
 //!
-//! The kernel drops a POSIX record lock when its process ends, however it ends, and translates the holder's pid
-//! into the reader's PID namespace. So an agent sees host pids, a cell sees its own, and nobody has to clean up.
+//! A process on a GPU holds a shared lock on the GPU's device file, or on the capability file of a compute instance.
+//! Where the lock begins is the process's slot, and its length says what it uses. A shared lock needs the open
+//! device and no right to write, so a cell enters nothing for a GPU that it has not leased, and has nothing to fill.
+//! The kernel drops a lock when its process ends, however it ends, and translates the holder's pid into the reader's
+//! PID namespace: an agent sees host pids, a cell its own.
 
-use crate::place::Place;
-use crate::scenario::fold;
-use crate::state::open_to_all;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-/// One above the highest pid that Linux can give: entries of dead processes have numbers from here.
+/// Processes that one device file can have.
+const SLOTS: u32 = 1 << 14;
+/// Bytes of the file, as locks count them, that belong to a slot.
+const SLOT: i64 = 1 << 48;
+/// Loads that a length can tell: a lock is `memory * LOADS + load + 1` long.
+const LOADS: i64 = 128;
+/// Bytes of memory from which a length would leave its slot.
+const MEMORY_MAX: u64 = 1 << 40;
+/// Entries of one file that a look finds at most, and how long it may take: its holders can lock it as often as
+/// they like.
+pub const ENTRIES_MAX: usize = 512;
+const LOOK_MAX: Duration = Duration::from_millis(100);
+/// One above the highest pid that Linux can give.
 const NO_PID: u32 = 1 << 22;
 
 /// What a process uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// UUID of the GPU.
-    pub gpu: String,
     /// GPU instance and compute instance on a GPU with MIG.
     #[serde(default)]
     pub instance: Option<(u32, u32)>,
+    /// Which of the places in the table it has.
+    pub slot: u32,
     /// Bytes.
     pub memory: u64,
     /// Percent of the GPU that it keeps busy.
@@ -40,169 +53,163 @@ pub struct Listed {
     pub pid: u32,
 }
 
+impl Listed {
+    /// An entry whose process is gone.
+    #[must_use]
+    pub fn of_the_dead(entry: &Entry) -> Self {
+        Self { entry: entry.clone(), pid: NO_PID + entry.slot }
+    }
+}
+
 /// This process's own place in the table; leaving it takes the entry away.
 #[derive(Debug)]
 pub struct Registered {
-    path: PathBuf,
+    inode: Inode,
+    slot: u32,
+}
+
+/// Device and number.
+type Inode = (u64, u64);
+
+/// A device file on which this process has entries. A process does not see its own locks, and loses all it has on
+/// a file when it closes any descriptor of it: so this one is kept, and nobody opens the file beside it.
+#[derive(Debug)]
+struct Own {
+    inode: Inode,
     file: File,
+    entries: Vec<Entry>,
 }
 
-/// This process's own entries by inode: they are never opened again, since closing them would drop the lock.
-static OWN: Mutex<Vec<(u64, Entry)>> = Mutex::new(Vec::new());
+/// Read by whoever opens and closes device files, so that no entry comes in between.
+static OWN: RwLock<Vec<Own>> = RwLock::new(Vec::new());
 
-fn own() -> std::sync::MutexGuard<'static, Vec<(u64, Entry)>> {
-    OWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Enters this process into the table.
+/// Enters this process into the table of a device file, in a slot that is none of `kept`.
 ///
 /// # Errors
-/// The table cannot be written.
-pub fn register(place: &Place, entry: &Entry) -> io::Result<Registered> {
-    static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let nanos = std::fs::metadata("/proc/self").map(|meta| meta.ctime_nsec()).unwrap_or_default();
-    let name = format!("{}-{count}-{nanos:x}", std::process::id());
-    let fresh = place.processes().join(format!("{name}.new"));
-    let path = place.processes().join(format!("{name}.json"));
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(&fresh)?;
-    open_to_all(&fresh, 0o666)?;
-    lock(&file)?;
-    own().push((file.metadata()?.ino(), entry.clone()));
-    file.write_all(&serde_json::to_vec(entry)?)?;
-    std::fs::rename(&fresh, &path)?;
-    Ok(Registered { path, file })
+/// The file cannot be opened, the figures cannot be told, or the table is full.
+pub fn register(
+    table: &Path,
+    instance: Option<(u32, u32)>,
+    (memory, load): (u64, u32),
+    kept: &[u32],
+) -> io::Result<Registered> {
+    if memory >= MEMORY_MAX || load > 100 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a process uses less than 1 TiB and up to 100 %"));
+    }
+    let mut all = OWN.write().unwrap_or_else(PoisonError::into_inner);
+    let inode = inode(&std::fs::metadata(table)?);
+    let at = match all.iter().position(|own| own.inode == inode) {
+        Some(at) => at,
+        None => {
+            all.push(Own { inode, file: File::open(table)?, entries: Vec::new() });
+            all.len() - 1
+        }
+    };
+    let own = &mut all[at];
+    let first = std::process::id();
+    for slot in (0..SLOTS).map(|step| (first % SLOTS + step) % SLOTS) {
+        if kept.contains(&slot) || own.entries.iter().any(|entry| entry.slot == slot) {
+            continue;
+        }
+        let entry = Entry { instance, slot, memory, load };
+        if enter(&own.file, &entry)? {
+            own.entries.push(entry);
+            return Ok(Registered { inode, slot });
+        }
+    }
+    Err(io::Error::other("the process table is full"))
+}
+
+/// Takes a slot unless another process has it. Two that take it at once both go on to the next one.
+fn enter(file: &File, entry: &Entry) -> io::Result<bool> {
+    let from = i64::from(entry.slot) * SLOT;
+    if other(file, from, SLOT).is_some() {
+        return Ok(false);
+    }
+    set(file, libc::F_RDLCK, from, entry.memory as i64 * LOADS + i64::from(entry.load) + 1)?;
+    let alone = other(file, from, SLOT).is_none();
+    if !alone {
+        set(file, libc::F_UNLCK, from, SLOT)?;
+    }
+    Ok(alone)
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // An entry that cannot be removed is collected by the next reader, as after a kill.
-        let _ = std::fs::remove_file(&self.path);
-        if let Ok(meta) = self.file.metadata() {
-            own().retain(|(inode, _)| *inode != meta.ino());
+        let mut all = OWN.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(at) = all.iter().position(|own| own.inode == self.inode) else { return };
+        let own = &mut all[at];
+        // What cannot be unlocked goes with the process.
+        let _ = set(&own.file, libc::F_UNLCK, i64::from(self.slot) * SLOT, SLOT);
+        own.entries.retain(|entry| entry.slot != self.slot);
+        if own.entries.is_empty() {
+            all.remove(at);
         }
     }
 }
 
-/// Everyone in the table whom this process can see. Entries of the dead are removed unless `sticks` says that
-/// their GPU keeps them.
+/// Everyone in the table of a device file whom this process can see.
 #[must_use]
-pub fn list(place: &Place, sticks: impl Fn(&str) -> bool) -> Vec<Listed> {
-    let Ok(folder) = std::fs::read_dir(place.processes()) else { return Vec::new() };
-    let mut found = Vec::new();
-    for file in folder.flatten() {
-        let path = file.path();
-        if path.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
-        found.extend(look(&path, &sticks));
+pub fn list(table: &Path, instance: Option<(u32, u32)>) -> Vec<Listed> {
+    let all = OWN.read().unwrap_or_else(PoisonError::into_inner);
+    let Ok(meta) = std::fs::metadata(table) else { return Vec::new() };
+    if let Some(own) = all.iter().find(|own| own.inode == inode(&meta)) {
+        let pid = std::process::id();
+        let mut found = others(&own.file, instance);
+        found.extend(own.entries.iter().map(|entry| Listed { entry: entry.clone(), pid }));
+        return found;
     }
-    found.sort_by_key(|listed| listed.pid);
+    File::open(table).map(|file| others(&file, instance)).unwrap_or_default()
+}
+
+fn others(file: &File, instance: Option<(u32, u32)>) -> Vec<Listed> {
+    let end = i64::from(SLOTS) * SLOT;
+    let began = Instant::now();
+    let mut found = Vec::new();
+    let mut ranges = vec![(0, end)];
+    // The kernel names one lock of a range, in no order; then what is left and right of it is asked for.
+    while let Some((from, to)) = ranges.pop()
+        && found.len() < ENTRIES_MAX
+        && began.elapsed() < LOOK_MAX
+    {
+        let Some(lock) = other(file, from, to - from) else { continue };
+        let behind = if lock.l_len == 0 { end } else { lock.l_start + lock.l_len };
+        ranges.extend([(from, lock.l_start), (behind, to)].into_iter().filter(|(from, to)| from < to));
+        found.extend(told(&lock, instance));
+    }
     found
 }
 
-fn look(path: &Path, sticks: &impl Fn(&str) -> bool) -> Option<Listed> {
-    let inode = std::fs::metadata(path).ok()?.ino();
-    if let Some((_, entry)) = own().iter().find(|(own, _)| *own == inode) {
-        return Some(Listed { entry: entry.clone(), pid: std::process::id() });
-    }
-    let file = File::open(path).ok()?;
-    let entry: Entry = serde_json::from_reader(&file).ok()?;
-    match holder(&file) {
-        // Of a PID namespace that this process cannot see into.
-        Some(0) => None,
-        Some(pid) => Some(Listed { entry, pid }),
-        None if sticks(&entry.gpu) => {
-            let pid = NO_PID + (fold(&path.to_string_lossy()) % u64::from(NO_PID)) as u32;
-            Some(Listed { entry, pid })
-        }
-        None => {
-            // Someone else may have removed it first, and a cell may not be able to: the next reader will.
-            let _ = std::fs::remove_file(path);
-            None
-        }
-    }
+/// What a lock says. Nothing if its holder is in a PID namespace that this process cannot see into, or means
+/// something else by it.
+fn told(lock: &libc::flock, instance: Option<(u32, u32)>) -> Option<Listed> {
+    let pid = u32::try_from(lock.l_pid).ok().filter(|pid| *pid > 0)?;
+    let slot = u32::try_from(lock.l_start / SLOT).ok().filter(|_| lock.l_start % SLOT == 0)?;
+    let length = u64::try_from(lock.l_len - 1).ok()?;
+    let (memory, load) = (length / LOADS as u64, (length % LOADS as u64) as u32);
+    (memory < MEMORY_MAX && load <= 100).then_some(Listed { entry: Entry { instance, slot, memory, load }, pid })
 }
 
-/// Removes every entry of a process that is gone.
-///
-/// # Errors
-/// The table cannot be read.
-pub fn forget_all(place: &Place) -> io::Result<()> {
-    for file in std::fs::read_dir(place.processes())? {
-        let path = file?.path();
-        if File::open(&path).is_ok_and(|file| holder(&file).is_none()) {
-            std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+fn inode(meta: &Metadata) -> Inode {
+    (meta.dev(), meta.ino())
 }
 
-/// Locks a whole file for this process.
-fn lock(file: &File) -> io::Result<()> {
-    let whole = whole_file(libc::F_WRLCK);
-    // SAFETY: the descriptor is open and `whole` is a valid flock that lives over the call.
-    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const whole) };
+/// Locks a range for this process, or unlocks it.
+fn set(file: &File, kind: i32, from: i64, length: i64) -> io::Result<()> {
+    let lock = range(kind, from, length);
+    // SAFETY: the descriptor is open and `lock` is a valid flock that lives over the call.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The pid of the process that holds the lock, 0 if it is not in this PID namespace; none: nobody holds it.
-fn holder(file: &File) -> Option<u32> {
-    let mut probe = whole_file(libc::F_RDLCK);
+/// A lock of another process in a range.
+fn other(file: &File, from: i64, length: i64) -> Option<libc::flock> {
+    let mut probe = range(libc::F_WRLCK, from, length);
     // SAFETY: the descriptor is open and `probe` is a valid flock that lives over the call.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut probe) };
-    let held = done == 0 && i32::from(probe.l_type) != libc::F_UNLCK;
-    held.then(|| u32::try_from(probe.l_pid).unwrap_or(0))
+    (done == 0 && i32::from(probe.l_type) != libc::F_UNLCK).then_some(probe)
 }
 
-fn whole_file(kind: i32) -> libc::flock {
-    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> (tempfile::TempDir, Place) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let place = Place::below(dir.path());
-        std::fs::create_dir_all(place.processes()).expect("made");
-        (dir, place)
-    }
-
-    fn entry(memory: u64) -> Entry {
-        Entry { gpu: "GPU-a".into(), instance: None, memory, load: 50 }
-    }
-
-    #[test]
-    fn an_entry_lives_as_long_as_its_holder() {
-        let (_dir, place) = table();
-        let one = register(&place, &entry(1)).expect("registered");
-        let two = register(&place, &entry(2)).expect("registered");
-        assert_eq!(list(&place, |_| false).len(), 2);
-        assert_eq!(list(&place, |_| false)[0].pid, std::process::id());
-        drop(one);
-        assert_eq!(list(&place, |_| false).iter().map(|listed| listed.entry.memory).collect::<Vec<_>>(), [2]);
-        drop(two);
-        assert_eq!(list(&place, |_| false), []);
-    }
-
-    #[test]
-    fn an_entry_without_holder_is_collected_unless_it_sticks() {
-        let (_dir, place) = table();
-        let path = place.processes().join("1-0-0.json");
-        std::fs::write(&path, serde_json::to_vec(&entry(5)).expect("json")).expect("written");
-        let stuck = list(&place, |gpu| gpu == "GPU-a");
-        assert_eq!(stuck.len(), 1);
-        assert!(stuck[0].pid >= NO_PID);
-        assert_eq!(list(&place, |_| false), []);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn garbage_in_the_table_is_passed_over() {
-        let (_dir, place) = table();
-        std::fs::write(place.processes().join("x.json"), b"{").expect("written");
-        assert_eq!(list(&place, |_| false), []);
-    }
+fn range(kind: i32, from: i64, length: i64) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: from, l_len: length, l_pid: 0 }
 }

@@ -1,10 +1,10 @@
 //! Which GPUs a simulation has: made by a program or a line of text, kept as `scenario.json`.
 
+use crate::device_files;
 use crate::mig;
 use crate::models;
 use crate::place::{self, Place};
 use crate::state::{self, GpuState, State};
-use crate::{device_files, processes};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
@@ -169,8 +169,8 @@ pub fn read(place: &Place) -> io::Result<Scenario> {
     Ok(scenario)
 }
 
-/// Makes a simulation in a folder, or continues the one there if the scenario is the same: device files, state,
-/// process table. Everything is world-writable where cells and agents of other users have to write.
+/// Makes a simulation in a folder, or continues the one there if the scenario is the same: device files and state.
+/// What agents of other users have to write is world-writable.
 ///
 /// # Errors
 /// The folder cannot be written, or the scenario is none.
@@ -178,9 +178,7 @@ pub fn write(dir: &Path, scenario: &Scenario) -> io::Result<Place> {
     let place = Place::below(dir);
     std::fs::create_dir_all(&place.share)?;
     std::fs::create_dir_all(place.programs())?;
-    std::fs::create_dir_all(place.processes())?;
     state::open_to_all(&place.share, 0o777)?;
-    state::open_to_all(&place.processes(), 0o777)?;
     device_files::make_node(&place, scenario)?;
     let same = read(&place).is_ok_and(|old| old == *scenario) && state::load(&place).is_ok();
     if !same {
@@ -188,7 +186,6 @@ pub fn write(dir: &Path, scenario: &Scenario) -> io::Result<Place> {
         for gpu in &scenario.gpus {
             fresh.gpus.insert(gpu.uuid.clone(), first_state(gpu).map_err(io::Error::other)?);
         }
-        processes::forget_all(&place)?;
         state::replace(&place.scenario(), &serde_json::to_vec_pretty(scenario)?)?;
         state::change(&place, |state| *state = fresh)?;
     }
@@ -225,17 +222,13 @@ pub fn agent_settings(place: &Place) -> String {
         "[gpu]\n\
          nvml_library = {library}\n\
          dev_root = {dev}\n\
-         cell_mounts = [\n\
-         \x20   {{ source = {share}, target = \"{CELL_SHARE}\" }},\n\
-         \x20   {{ source = {procs}, target = \"{CELL_SHARE}/procs\", writable = true }},\n\
-         ]\n\n\
+         cell_mounts = [{{ source = {share}, target = \"{CELL_SHARE}\" }}]\n\n\
          [gpu.cell_env]\n\
          PATH = \"{CELL_SHARE}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\n\
          LD_LIBRARY_PATH = \"{CELL_SHARE}\"\n",
         library = quoted(&place.library()),
         dev = quoted(&place.dev),
         share = quoted(&place.share),
-        procs = quoted(&place.processes()),
     )
 }
 
@@ -249,7 +242,7 @@ fn put(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// FNV-1a, for names that look random and never change.
-pub(crate) fn fold(text: &str) -> u64 {
+fn fold(text: &str) -> u64 {
     let mut hash = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

@@ -3,6 +3,7 @@
 
 use crate::mig::Instance;
 use crate::place::Place;
+use crate::processes::{ENTRIES_MAX, Entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
@@ -65,6 +66,8 @@ pub struct Faults {
     pub reset_required: bool,
     /// Entries of the process table and their memory stay when the process ends.
     pub sticky_handle: bool,
+    /// What the node has seen of the process table while handles stick.
+    pub stuck: Vec<Entry>,
     /// Functions that say `NOT_SUPPORTED`, by their C names.
     pub not_supported: Vec<String>,
 }
@@ -95,6 +98,27 @@ pub struct Xid {
     /// GPU instance that it hit.
     #[serde(default)]
     pub gpu_instance: Option<u32>,
+}
+
+impl GpuState {
+    /// What has a process table of its own: each compute instance, or the undivided GPU.
+    #[must_use]
+    pub fn divisions(&self) -> Vec<Option<(u32, u32)>> {
+        if !self.mig_enabled {
+            return vec![None];
+        }
+        let instances = self.instances.iter();
+        instances.flat_map(|instance| instance.compute.iter().map(|ci| Some((instance.id, ci.id)))).collect()
+    }
+}
+
+impl Faults {
+    /// Keeps entries beyond the life of their processes, if handles stick.
+    pub fn note(&mut self, entries: Vec<Entry>) {
+        let fresh = entries.into_iter().filter(|entry| self.sticky_handle && !self.stuck.contains(entry));
+        let fresh: Vec<Entry> = fresh.take(ENTRIES_MAX.saturating_sub(self.stuck.len())).collect();
+        self.stuck.extend(fresh);
+    }
 }
 
 impl State {

@@ -3,18 +3,21 @@
 use crate::mig::Instance;
 use crate::models::{self, Model};
 use crate::place::Place;
-use crate::processes::{self, Listed};
+use crate::processes::{self, Entry, Listed, Registered};
 use crate::scenario::{self, Gpu, Scenario};
 use crate::state::{self, GpuState, State};
 use crate::{device_files, mig};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A look at the process table serves the calls that follow it for so long.
 const PROCESSES_KEPT: Duration = Duration::from_millis(20);
+/// A look from a cell waits so long at most for the node to note what will stick, and looks so often.
+const NOTED_WITHIN: Duration = Duration::from_secs(5);
+const NOTED_LOOK: Duration = Duration::from_millis(20);
 
 /// The view of a process.
 #[derive(Debug)]
@@ -27,7 +30,8 @@ pub struct View {
     pub visible: Vec<usize>,
     models: Vec<&'static Model>,
     state: Mutex<Option<(Stamp, Arc<State>)>>,
-    processes: Mutex<Option<(Instant, Arc<Vec<Listed>>)>>,
+    /// By place in the scenario: GPUs do not wait for each other.
+    processes: Vec<Mutex<Option<(Instant, Vec<Listed>)>>>,
 }
 
 /// Tells one version of a file from another.
@@ -50,7 +54,8 @@ impl View {
         let visible = (0..scenario.gpus.len())
             .filter(|at| device_files::opens(&device_files::gpu_file(&place.dev, scenario.gpus[*at].minor)))
             .collect();
-        Ok(Self { place, scenario, visible, models, state: Mutex::new(None), processes: Mutex::new(None) })
+        let processes = scenario.gpus.iter().map(|_| Mutex::new(None)).collect();
+        Ok(Self { place, scenario, visible, models, state: Mutex::new(None), processes })
     }
 
     /// A GPU by its place in the scenario.
@@ -91,25 +96,80 @@ impl View {
         self.state().gpus.get(&self.scenario.gpus[at].uuid).cloned().unwrap_or_default()
     }
 
+    /// Enters this process into the table of a GPU, or of an instance of it, with its memory and load.
+    ///
+    /// # Errors
+    /// As [`processes::register`].
+    pub fn register(&self, at: usize, instance: Option<(u32, u32)>, memory: u64, load: u32) -> io::Result<Registered> {
+        let stuck = self.gpu_state(at).faults.stuck;
+        let kept: Vec<u32> = stuck.iter().filter(|entry| entry.instance == instance).map(|entry| entry.slot).collect();
+        let entered = processes::register(&self.table(at, instance), instance, (memory, load), &kept)?;
+        // Where handles stick, the entry stands once it is noted.
+        let _ = self.look(at);
+        Ok(entered)
+    }
+
     /// Everyone on one GPU whom this process can see.
     #[must_use]
     pub fn processes(&self, at: usize) -> Vec<Listed> {
-        let uuid = &self.scenario.gpus[at].uuid;
-        self.all_processes().iter().filter(|listed| listed.entry.gpu == *uuid).cloned().collect()
-    }
-
-    fn all_processes(&self) -> Arc<Vec<Listed>> {
-        let mut kept = held(&self.processes);
+        let mut kept = held(&self.processes[at]);
         if let Some((when, all)) = &*kept
             && when.elapsed() < PROCESSES_KEPT
         {
-            return Arc::clone(all);
+            return all.clone();
         }
-        let state = self.state();
-        let sticks = |uuid: &str| state.gpus.get(uuid).is_some_and(|gpu| gpu.faults.sticky_handle);
-        let all = Arc::new(processes::list(&self.place, sticks));
-        *kept = Some((Instant::now(), Arc::clone(&all)));
+        let all = self.look(at);
+        *kept = Some((Instant::now(), all.clone()));
         all
+    }
+
+    fn look(&self, at: usize) -> Vec<Listed> {
+        let state = self.gpu_state(at);
+        let mut found: Vec<Listed> = state
+            .divisions()
+            .into_iter()
+            .flat_map(|instance| processes::list(&self.table(at, instance), instance))
+            .collect();
+        if state.faults.sticky_handle {
+            let stuck = self.note(at, &found);
+            let gone = stuck.iter().filter(|entry| found.iter().all(|listed| listed.entry != **entry));
+            let visible = gone.filter(|entry| device_files::opens(&self.table(at, entry.instance)));
+            let dead: Vec<Listed> = visible.map(Listed::of_the_dead).collect();
+            found.extend(dead);
+        }
+        found.sort_by_key(|listed| listed.pid);
+        found
+    }
+
+    /// Has everyone found noted, so that their entries outlive them, and says who is. A cell cannot write that down
+    /// and waits until a process of the node has, such as the agent at its next sample.
+    fn note(&self, at: usize, found: &[Listed]) -> Vec<Entry> {
+        let began = Instant::now();
+        loop {
+            let faults = self.gpu_state(at).faults;
+            let missing = |entry: &Entry| !faults.stuck.contains(entry);
+            let full = faults.stuck.len() >= processes::ENTRIES_MAX;
+            let fresh: Vec<Entry> = found.iter().map(|listed| listed.entry.clone()).filter(missing).collect();
+            if fresh.is_empty() || full || !faults.sticky_handle || began.elapsed() > NOTED_WITHIN {
+                return faults.stuck;
+            }
+            let noted = self.change(at, |state| {
+                state.faults.note(fresh);
+                Ok::<(), std::convert::Infallible>(())
+            });
+            if noted.is_err() {
+                std::thread::sleep(NOTED_LOOK);
+            }
+        }
+    }
+
+    /// The device file whose locks are the process table of a GPU, or of a compute instance.
+    fn table(&self, at: usize, instance: Option<(u32, u32)>) -> PathBuf {
+        let (dev, minor) = (&self.place.dev, self.scenario.gpus[at].minor);
+        match instance {
+            None => device_files::gpu_file(dev, minor),
+            Some((gpu_instance, compute)) => device_files::capability_file(dev, minor, gpu_instance, Some(compute)),
+        }
     }
 
     /// MIG instances with a compute instance whose capabilities this process can open: `(instance, compute id)`.

@@ -1,7 +1,12 @@
 //! The walls of a cell, tried from inside by somebody who wants out.
 
-use muster_tests::{Terminal, World, eventually, flow::launch, is_root};
+use muster_tests::{
+    Terminal, World, eventually,
+    flow::{launch, release},
+    is_root,
+};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 async fn shell(world: &World) -> (muster_tests::Api, String, Terminal) {
     let user = world.user().await;
@@ -81,4 +86,65 @@ async fn bombs_and_hogs_stay_inside() {
     assert!(rescue.to_the_end().await.contains("rescued"));
     let mut after = Terminal::open(&user, &id).await;
     assert_eq!(after.run("echo fine | cat").await, "fine");
+}
+
+/// Device numbers of the file systems in a text of `/proc/self/mountinfo`.
+fn file_systems<'a>(mounts: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    mounts.filter_map(|line| line.split(' ').nth(2)).collect()
+}
+
+#[tokio::test]
+async fn what_a_cell_fills_is_its_own_and_is_gone_after_it() {
+    assert!(is_root(), "make test needs root");
+    let world = World::start().await;
+    let (user, id, mut one) = shell(&world).await;
+    let (_, _, mut two) = shell(&world).await;
+    let node = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let inside = one.run("cat /proc/self/mountinfo").await;
+    let writable = inside.lines().filter(|line| line.split(' ').nth(5).is_some_and(|how| how.starts_with("rw")));
+    let (node, writable) = (file_systems(node.lines()), file_systems(writable));
+    assert!(writable.len() >= 4, "home, /run, /dev/shm, /dev/pts: {inside}");
+    assert_eq!(node.intersection(&writable).count(), 0, "the node's own can be written to: {writable:?} in {inside}");
+
+    let fill = "awk '$6 ~ /^rw/ { print $5 }' /proc/self/mountinfo | while read -r mount; do \
+                find \"$mount\" -xdev -type d -writable 2>/dev/null; done | sort -u | while read -r dir; do \
+                head -c 4G /dev/zero >\"$dir/filler\" 2>/dev/null; stat -c '%s %n' \"$dir/filler\" 2>/dev/null; done";
+    let filled = one.run(fill).await;
+    let sizes: Vec<(u64, &str)> = filled
+        .lines()
+        .filter_map(|line| line.split_once(' ').and_then(|(size, name)| Some((size.parse().ok()?, name))))
+        .collect();
+    for dir in ["/home/muster", "/tmp", "/dev/shm", "/run/lock"] {
+        assert!(sizes.iter().any(|(_, name)| *name == format!("{dir}/filler")), "{dir} was tried: {filled}");
+    }
+    let sum = |of: &dyn Fn(&str) -> bool| sizes.iter().filter(|(_, name)| of(name)).map(|(size, _)| size).sum::<u64>();
+    let in_memory = |name: &str| name.starts_with("/dev") || name.starts_with("/run");
+    assert!(sum(&|name| !in_memory(name)) < 2 << 30, "more than the disk: {filled}");
+    assert!(sum(&in_memory) < 1 << 30, "more than the memory: {filled}");
+    assert_eq!(two.run("find / -name filler 2>/dev/null | wc -l").await, "0");
+    assert_eq!(two.run("head -c 1M /dev/zero >~/x && head -c 1M /dev/zero >/dev/shm/x && echo room").await, "room");
+
+    let receipt = release(&user, &world.operator().await, &id).await;
+    assert_eq!(receipt["after"]["clean"], true, "{receipt:#}");
+    let removed = receipt["after"]["bytes_removed"].as_u64().expect("a number");
+    assert!(removed >= sum(&|name| !name.starts_with("/run")), "{filled}: {receipt:#}");
+}
+
+#[tokio::test]
+async fn the_simulated_driver_gives_a_cell_nothing_to_write() {
+    let world = World::start().await;
+    let (_user, _id, mut one) = shell(&world).await;
+    let (_, _, mut two) = shell(&world).await;
+    assert_eq!(one.run("find /run/nvml-sim /dev/nvidia* -writable 2>/dev/null | wc -l").await, "0");
+    for refused in ["touch /run/nvml-sim/x", "chmod u+w /dev/nvidiactl", "rm /run/nvml-sim/state.json"] {
+        assert_eq!(one.run(&format!("{refused} 2>/dev/null || echo refused")).await, "refused", "{refused}");
+    }
+    // Both stand in the tables of their own GPUs, each under a pid of its own, and see nobody else.
+    for terminal in [&mut one, &mut two] {
+        let listed = "simgpu-use --memory 2GiB --seconds 1000 | head -1 >~/up & \
+                      until [ -s ~/up ]; do :; done; simgpu-smi | grep -c 'N/A.* 2048 MiB'";
+        assert!(terminal.run(listed).await.lines().any(|line| line == "1"));
+    }
+    assert_eq!(one.run("kill %1; wait; simgpu-smi | grep -c 'No running processes'").await.lines().last(), Some("1"));
+    assert_eq!(two.run("simgpu-smi | grep -c ' 2048 MiB'").await, "1");
 }

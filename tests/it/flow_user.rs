@@ -50,6 +50,11 @@ async fn an_ordinary_user_has_a_whole_muster() {
 
     let mut terminal = Terminal::open(&user, &id).await;
     assert_eq!(terminal.run("id -un; ls -d /dev/nvidia[0-9]* | wc -l").await, "muster\n1");
+    // The files of the devices belong to the same user, and are not the cell's to write to.
+    assert_eq!(terminal.run("chmod u+w /dev/nvidia[0-9]* 2>/dev/null || echo refused").await, "refused");
+    let used = "simgpu-use --memory 2GiB --seconds 1000 | grep -m1 . >~/up & \
+                until [ -s ~/up ]; do :; done; simgpu-smi | grep -c ' 2048 MiB'";
+    assert!(terminal.run(used).await.lines().any(|line| line == "1"));
     let ran = cli.run(&["exec", &id, "--", "sh", "-c", "id -un; exit 6"]);
     assert_eq!((ran.code, ran.out.as_str()), (6, "muster\n"), "{}", ran.err);
     let shell = cli.run(&["ssh", &id, "--", "-i", &key, "-o", "BatchMode=yes", "hostname"]);

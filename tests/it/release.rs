@@ -48,8 +48,9 @@ async fn a_sticky_gpu_handle_quarantines_the_slot() {
     let fault = simgpu("simgpu-fault", &agent, &["--gpu", &gpu, "sticky-handle", "on"]);
     assert!(fault.status.success(), "{}", String::from_utf8_lossy(&fault.stderr));
     let mut terminal = Terminal::open(&user, &id).await;
-    terminal.type_in("simgpu-use --memory 1073741824 --seconds 1000 & sleep 0.5; simgpu-smi\n").await;
-    terminal.until("1024").await;
+    terminal.type_in("simgpu-use --memory 1GiB --seconds 1000 &\n").await;
+    // It says its line once its handle will stick.
+    terminal.until("1073741824").await;
     let receipt = release(&user, &operator, &id).await;
     assert_eq!(receipt["after"]["clean"], false, "{receipt:#}");
     eventually("the slot has a hold", async || {

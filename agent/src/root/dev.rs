@@ -2,7 +2,8 @@
 
 use super::devices::ORDINARY;
 use super::fault::{Doing, Fault};
-use super::mounts::{Shape, bind, directory, tmpfs};
+use super::mounts::{Shape, bind, directory, restrict, tmpfs};
+use nix::libc;
 use nix::mount::{MsFlags, mount};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -48,11 +49,13 @@ pub(super) fn fill(shape: &Shape) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A device file of the node at a path of the cell.
+/// A device file of the node at a path of the cell. Devices are written to all the same; the file itself, be it the
+/// cell's user's own, is not.
 fn show(from: &Path, to: &Path) -> Result<(), Fault> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).doing(format!("make {}", parent.display()))?;
     }
     fs::write(to, "").doing(format!("make {}", to.display()))?;
-    bind(from, to)
+    bind(from, to)?;
+    restrict(to, libc::MOUNT_ATTR_RDONLY)
 }

@@ -327,7 +327,8 @@ pub(super) fn tmpfs(target: &Path, options: &str) -> Result<(), Fault> {
         .doing(format!("a memory file system at {}", target.display()))
 }
 
-fn restrict(path: &Path, attributes: u64) -> Result<(), Fault> {
+/// Sets attributes of a mount and of those below it.
+pub(super) fn restrict(path: &Path, attributes: u64) -> Result<(), Fault> {
     set_attributes(path, attributes, libc::AT_RECURSIVE).doing(format!("restrict {}", path.display()))
 }
 

@@ -121,7 +121,12 @@ fn act(state: &mut GpuState, gpu: &scenario::Gpu, act: &Act) -> Result<(), Strin
         Act::Slow { ms } => state.faults.slow_ms = *ms,
         Act::InUse { to } => state.faults.in_use = is(to),
         Act::ResetRequired { to } => state.faults.reset_required = is(to),
-        Act::StickyHandle { to } => state.faults.sticky_handle = is(to),
+        Act::StickyHandle { to } => {
+            state.faults.sticky_handle = is(to);
+            if !is(to) {
+                state.faults.stuck.clear();
+            }
+        }
         Act::NotSupported { functions } => state.faults.not_supported.clone_from(functions),
         Act::Ecc { corrected, uncorrected } => {
             state.ecc_corrected = *corrected;

@@ -4,7 +4,6 @@
 use clap::Parser;
 use nvidia_ml_sim::device_files::{capability_file, gpu_file};
 use nvidia_ml_sim::place::Place;
-use nvidia_ml_sim::processes::{Entry, register};
 use nvidia_ml_sim::view::View;
 use std::fs::File;
 use std::io::Write as _;
@@ -91,9 +90,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     let open = |path: std::path::PathBuf| File::open(&path).map_err(|error| format!("{}: {error}", path.display()));
     let _devices = files.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let gpu = view.scenario.gpus[at].uuid.clone();
-    let entry = Entry { gpu, instance, memory: arguments.memory, load: arguments.load };
-    let _entry = register(&place, &entry).map_err(|error| format!("process table: {error}"))?;
+    let entry = view.register(at, instance, arguments.memory, arguments.load);
+    let _entry = entry.map_err(|error| format!("process table: {error}"))?;
     // The line tells a script that the entry stands; nobody reading it is no failure.
     let _ = writeln!(std::io::stdout(), "{} {wanted} {}", std::process::id(), arguments.memory);
     match arguments.seconds {
