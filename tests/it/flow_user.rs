@@ -64,6 +64,30 @@ async fn an_ordinary_user_has_a_whole_muster() {
 }
 
 #[tokio::test]
+async fn without_walls_ssh_logs_in_as_the_account_of_the_agent() {
+    assert!(is_root(), "make test needs root");
+    let world = World::with(WorldOptions { isolation: Some("none"), ..WorldOptions::default() }).await;
+    let (user, cli) = (world.user().await, login(&world, false, &[]));
+    let key = add_key(&world, &cli);
+    let accepted = user.post("/api/v1/allocations", json!({"sku": "h100", "name": "bare"})).await.ok();
+    let id = accepted["allocation_ids"][0].as_str().expect("an id").to_owned();
+    let active = in_state(&user, &id, &["active"]).await;
+    assert_eq!((&active["isolation"], &active["ssh"]["user"]), (&json!("none"), &json!("root")), "{active:#}");
+
+    let shell = cli.run(&["ssh", &id, "--", "-i", &key, "-o", "BatchMode=yes", "id -un; exit 3"]);
+    assert_eq!((shell.code, shell.out.as_str()), (3, "root\n"), "{}", shell.err);
+    let line = active["ssh"]["command"].as_str().expect("a command");
+    let line = line.replacen("ssh ", &format!("ssh -i {key} -o IdentitiesOnly=yes -o BatchMode=yes "), 1);
+    let mut plain = Command::new("sh");
+    let _ = plain.arg("-c").arg(format!("{line} id -un"));
+    for (name, value) in cli.command(&[]).get_envs() {
+        let _ = plain.env(name, value.expect("set"));
+    }
+    let output = plain.output().expect("sh starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "root\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
 async fn a_node_without_a_gpu_serves_cpu_slots() {
     let world = World::with_nodes(0).await;
     let (user, operator) = (world.user().await, world.operator().await);
