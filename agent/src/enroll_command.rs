@@ -3,7 +3,7 @@
 use crate::{
     args,
     clock::{Clock, Source},
-    config::Config,
+    config::{Config, default_state_dir},
     enrol::{self, EnrolError, Standing, Token, Way},
     gpu::Gpus,
     host,
@@ -38,6 +38,7 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
     hand_over()?;
     tell(&standing);
     if !arguments.wait || standing.identity.stage == Stage::Issued {
+        println!("{}", next(&arguments.common));
         return Ok(());
     }
     let mut wait = standing.retry_after;
@@ -48,7 +49,7 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
         match enrol::poll(way, &standing.identity, time, facts.clone()).await {
             Ok(now) if now.identity.stage == Stage::Issued => {
                 hand_over()?;
-                println!("Approved: {} has its certificate.", now.identity.node_id);
+                println!("Approved: {} has its certificate.\n{}", now.identity.node_id, next(&arguments.common));
                 return Ok(());
             }
             Ok(now) => wait = now.retry_after,
@@ -81,6 +82,25 @@ fn refuse_rehoming(known: &Identity, state_dir: &Path) -> anyhow::Result<()> {
     )
 }
 
+/// The line that starts the agent on what was enrolled.
+fn next(common: &args::Common) -> String {
+    let mut line = "Next: muster-agent run".to_owned();
+    let mut add = |flag: &str, path: &Path| line += &format!(" {flag} {}", shell_word(&path.to_string_lossy()));
+    if common.state_dir != default_state_dir() {
+        add("--state-dir", &common.state_dir);
+    }
+    if let Some(config) = &common.config {
+        add("--config", config);
+    }
+    line
+}
+
+/// A path as a shell takes it for one word.
+fn shell_word(path: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
 fn tell(standing: &Standing) {
     let identity = &standing.identity;
     match identity.stage {
@@ -90,8 +110,23 @@ fn tell(standing: &Standing) {
             identity.node_id, identity.fleet_id, identity.node_id
         ),
     }
-    println!("Next: muster-agent run");
     if let Some(skew) = standing.skew_ms {
         eprintln!("warning: this machine's clock is {} s off the coordinator's", -skew / 1000);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_line_starts_the_agent_that_was_enrolled() {
+        let line = |state_dir: &Path, config: Option<&str>| {
+            next(&args::Common { state_dir: state_dir.to_owned(), config: config.map(Into::into) })
+        };
+        assert_eq!(line(&default_state_dir(), None), "Next: muster-agent run");
+        assert_eq!(line(Path::new("/tmp/n2"), None), "Next: muster-agent run --state-dir /tmp/n2");
+        let both = line(Path::new("it's here"), Some("a.toml"));
+        assert_eq!(both, r"Next: muster-agent run --state-dir 'it'\''s here' --config a.toml");
     }
 }

@@ -75,6 +75,8 @@ pub fn run(arguments: &args::Run) -> anyhow::Result<()> {
         None => {
             let exe = std::env::current_exe()?;
             let owner = user.as_ref().map_or_else(privileges::own_ids, |user| (user.uid, user.gid));
+            // What the root half would end with is said here, once, and not that it is gone.
+            let _ = root::root_config(&config, &state_dir, owner)?;
             let (child, socket) = root::start_half(&exe, &state_dir, common.config.as_deref(), owner)
                 .context("the root half cannot be started")?;
             half = Some(child);

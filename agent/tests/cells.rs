@@ -43,6 +43,7 @@ fn info(allocation: AllocationId, lease_epoch: u64, state: CellState) -> CellInf
         isolation: Level::None,
         not_enforced: Vec::new(),
         ssh_host_key: String::new(),
+        ssh_user: String::new(),
         devices: Vec::new(),
     }
 }

@@ -196,7 +196,7 @@ impl Client {
     }
 
     async fn call(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let headers = if *method == Method::POST { vec![fresh_key()] } else { Vec::new() };
+        let headers = if *method == Method::GET { Vec::new() } else { vec![fresh_key()] };
         self.once(method, path, body, &headers).await
     }
 

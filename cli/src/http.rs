@@ -257,7 +257,32 @@ async fn open(origin: &Origin, ca: Option<&Path>) -> Result<Stream> {
     }
     let name = ServerName::try_from(origin.host.clone()).map_err(|error| said(&error))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::new(tls(ca)?));
-    Ok(Box::new(connector.connect(name, tcp).await.map_err(|error| said(&error))?))
+    let stream = connector.connect(name, tcp).await.map_err(|error| match not_its_ca(&error) {
+        true => said(&unknown_ca(ca)),
+        false => said(&error),
+    })?;
+    Ok(Box::new(stream))
+}
+
+/// Whether the certificate of a door is of none of the roots that are trusted.
+fn not_its_ca(error: &std::io::Error) -> bool {
+    use rustls::{CertificateError, Error as TlsError};
+    let found = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+    matches!(
+        found,
+        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature))
+    )
+}
+
+fn unknown_ca(ca: Option<&Path>) -> String {
+    let whose = match ca {
+        None => "of a CA that this machine does not trust".to_owned(),
+        Some(ca) => format!("not of the CA in {}", ca.display()),
+    };
+    format!(
+        "its certificate is {whose}: sign in with --ca FILE (a fleet's own CA is keys/ca.pem in the coordinator's \
+         data directory)"
+    )
 }
 
 fn tls(ca: Option<&Path>) -> Result<rustls::ClientConfig> {

@@ -5,6 +5,7 @@ pub mod cmd;
 pub mod demo;
 pub mod error;
 pub mod http;
+pub mod isolation;
 pub mod output;
 pub mod profile;
 pub mod progress;

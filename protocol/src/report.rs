@@ -63,6 +63,9 @@ pub struct CellReport {
     /// Open sessions.
     #[prost(uint32, tag = 13)]
     pub sessions: u32,
+    /// Who logs in at its SSH entry; empty is `muster`.
+    #[prost(string, tag = 14)]
+    pub ssh_user: String,
 }
 
 /// Where a cell is.

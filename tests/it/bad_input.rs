@@ -3,6 +3,10 @@
 use muster_tests::{Api, World, fresh_key};
 use reqwest::Method;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn bodies_are_checked_before_anything_happens() {
@@ -24,6 +28,26 @@ async fn bodies_are_checked_before_anything_happens() {
     send(&[], r#"{"sku": "h100"}"#).await.refused(400, "idempotency_key_required");
     let list = user.get(path).await.ok();
     assert_eq!(list["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_not_waited_for() {
+    let world = World::with_nodes(0).await;
+    let (ready, user) = (world.ready(), world.user().await);
+    let door = ready.console_url.trim_start_matches("http://");
+    let head = format!(
+        "POST /api/v1/allocations HTTP/1.1\r\nhost: {door}\r\nauthorization: Bearer {}\r\nidempotency-key: {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        user.bearer(),
+        fresh_key(),
+        2 << 20
+    );
+    let mut stream = TcpStream::connect(door).await.expect("the door");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 12];
+    // Not a byte of the body comes: what is too slow would be 408.
+    let _ = stream.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
 }
 
 #[tokio::test]

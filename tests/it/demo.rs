@@ -1,13 +1,17 @@
 //! The demo: what stays when it is stopped and started again, and what scripts can rely on when things die.
 
 use muster_tests::{
-    Agent, Api, World, WorldOptions, eventually, eventually_within,
+    Agent, Api, World, WorldOptions, binary, eventually, eventually_within,
     flow::{cell_pids, launch, online, slots},
-    leaks, signal,
+    is_root, leaks, program, signal,
 };
 use nix::sys::signal::Signal;
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 /// How soon the ready file knows of a restart: a promise of the demo.
 const REWRITTEN_WITHIN: Duration = Duration::from_secs(10);
@@ -58,6 +62,50 @@ async fn a_demo_that_is_stopped_while_cells_are_built_leaves_none() {
     assert!(status.success(), "{status}");
     let left = leaks::living(&world, &ids);
     assert!(left.is_empty(), "{left:#?}");
+}
+
+/// A demo that cannot come up, to its end: whether it succeeded, and what it said.
+fn refused(command: &mut Command, dir: &Path, more: &[&str]) -> (bool, String) {
+    let _ = command.arg("demo").arg("--dir").arg(dir.join("demo")).args(["--nodes", "1", "--quic", "127.0.0.1:0"]);
+    let _ = command.args(["--operator", "127.0.0.1:0"]).args(more).stdin(Stdio::null()).env("NO_COLOR", "1");
+    let output = command.output().expect("it starts");
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_demo_that_cannot_come_up_says_why_and_what_to_do() {
+    assert!(is_root(), "make test needs root, to become somebody else");
+    let dir = tempfile::tempdir().expect("a folder");
+    let local = ["--console", "127.0.0.1:0"];
+
+    // Its coordinator ends by itself: that is waited for, and nothing else.
+    let mut demo = Command::new(binary("muster"));
+    let (up, said) = refused(&mut demo, dir.path(), &["--console", "0.0.0.0:0"]);
+    assert!(!up && said.contains("HTTPS") && said.contains("--tls"), "{said}");
+    assert!(!said.contains("sign-in") && !said.contains("started again"), "{said}");
+
+    let mut demo = program("muster", dir.path(), Some("nobody"));
+    let (up, said) = refused(&mut demo, dir.path(), &[&local[..], &["--isolation", "cell"]].concat());
+    assert!(!up && said.contains("run the demo as root, or leave --isolation out"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+
+    // A machine that forbids user namespaces: in one of our own, whose limit for more is none.
+    for more in [&[][..], &["--isolation", "userns"]] {
+        let mut demo = Command::new("unshare");
+        let _ = demo.args(["--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"]);
+        let _ = demo.arg("echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\"").arg("sh").arg(binary("muster"));
+        let (up, said) = refused(&mut demo, dir.path(), &[&local[..], more].concat());
+        assert!(!up && said.contains("sysctl user.max_user_namespaces is 0"), "{said}");
+        assert!(said.contains("muster demo --isolation none") && !said.contains("root half"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_machine_without_a_driver_is_told_so_by_the_demo() {
+    let world = World::with(WorldOptions { nodes: 0, own_gpus: true, ..WorldOptions::default() }).await;
+    let node = online(&world.operator().await, &world.node(0)).await;
+    let said = world.said();
+    assert_eq!(said.contains("--gpu real: this machine"), node["gpu_state"] != "ok", "{said}\n{node:#}");
 }
 
 #[tokio::test]

@@ -78,6 +78,8 @@ async fn a_batch_allocation_runs_and_releases_itself() {
     assert_eq!(receipt(&operator, id).await["after"]["clean"], true);
     let logs = cli.run(&["logs", id]).ok();
     assert!(logs.contains("out me") && logs.contains("err"), "{logs}");
+    let document = cli.run(&["logs", id, "--json"]);
+    assert!(document.code == 1 && document.out.is_empty() && document.err.contains("--json"), "{document:?}");
 }
 
 #[tokio::test]

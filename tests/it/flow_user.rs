@@ -6,7 +6,10 @@ use muster_tests::{
     is_root,
 };
 use serde_json::json;
-use std::{io::Write, process::Command};
+use std::{
+    io::{Read, Write},
+    process::{Command, Stdio},
+};
 
 fn login(world: &World, operator: bool, more: &[&str]) -> Cli {
     let (ready, cli) = (world.ready(), Cli::default());
@@ -61,6 +64,45 @@ async fn an_ordinary_user_has_a_whole_muster() {
     assert_eq!((shell.code, shell.out.as_str()), (0, "small\n"), "{}", shell.err);
     let receipt = release(&user, &operator, &id).await;
     assert_eq!(receipt["after"]["clean"], true, "{receipt:#}");
+
+    // What does not hold is said wherever people look.
+    let weaker = "userns, not enforced: CPU, memory, processes, disk";
+    eventually("the demo says it", async || world.said().contains(weaker).then_some(())).await;
+    let launched = cli.run(&["launch", "--sku", "h100", "--no-ssh", "--name", "weak", "--wait"]);
+    assert!(launched.code == 0 && launched.err.contains(weaker), "{}", launched.err);
+    let shown = cli.run(&["allocations", "show", "weak"]).ok();
+    assert!(shown.contains(weaker), "{shown}");
+    let shown = login(&world, true, &["--operator"]).run(&["nodes", "show", &world.node(0)]).ok();
+    assert!(shown.contains(weaker), "{shown}");
+}
+
+#[tokio::test]
+async fn without_walls_ssh_logs_in_as_the_account_of_the_agent() {
+    assert!(is_root(), "make test needs root");
+    let world = World::with(WorldOptions { isolation: Some("none"), ..WorldOptions::default() }).await;
+    let (user, cli) = (world.user().await, login(&world, false, &[]));
+    let key = add_key(&world, &cli);
+    let accepted = user.post("/api/v1/allocations", json!({"sku": "h100", "name": "bare"})).await.ok();
+    let id = accepted["allocation_ids"][0].as_str().expect("an id").to_owned();
+    let active = in_state(&user, &id, &["active"]).await;
+    assert_eq!((&active["isolation"], &active["ssh"]["user"]), (&json!("none"), &json!("root")), "{active:#}");
+
+    let launched = cli.run(&["launch", "--sku", "h100", "--wait"]);
+    eventually("the demo says it", async || world.said().contains("none: NO WALLS").then_some(())).await;
+    for said in [launched.err, cli.run(&["allocations", "show", &id]).ok()] {
+        assert!(said.contains("none: NO WALLS"), "{said}");
+    }
+    let shell = cli.run(&["ssh", &id, "--", "-i", &key, "-o", "BatchMode=yes", "id -un; exit 3"]);
+    assert_eq!((shell.code, shell.out.as_str()), (3, "root\n"), "{}", shell.err);
+    let line = active["ssh"]["command"].as_str().expect("a command");
+    let line = line.replacen("ssh ", &format!("ssh -i {key} -o IdentitiesOnly=yes -o BatchMode=yes "), 1);
+    let mut plain = Command::new("sh");
+    let _ = plain.arg("-c").arg(format!("{line} id -un"));
+    for (name, value) in cli.command(&[]).get_envs() {
+        let _ = plain.env(name, value.expect("set"));
+    }
+    let output = plain.output().expect("sh starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "root\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]
@@ -93,6 +135,38 @@ async fn a_node_without_a_gpu_serves_cpu_slots() {
 }
 
 #[tokio::test]
+async fn a_password_that_is_typed_is_asked_for_and_not_shown() {
+    let world = World::with_nodes(0).await;
+    let (ready, cli) = (world.ready(), Cli::default());
+    let login = cli.command(&[]);
+    let mut script = Command::new("script");
+    let line = format!(
+        "{} login --url {} --username {} --password-stdin",
+        login.get_program().display(),
+        ready.console_url,
+        ready.user.username
+    );
+    let _ = script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    for (name, value) in login.get_envs() {
+        let _ = script.env(name, value.expect("set"));
+    }
+    let mut child = script.spawn().expect("script starts");
+    let (mut screen, mut shown) = (child.stdout.take().expect("a pipe"), Vec::new());
+    while !String::from_utf8_lossy(&shown).contains("Password of") {
+        let mut piece = [0; 256];
+        let count = screen.read(&mut piece).expect("a screen");
+        assert!(count > 0, "it ends without a question: {}", String::from_utf8_lossy(&shown));
+        shown.extend_from_slice(&piece[..count]);
+    }
+    let mut keys = child.stdin.take().expect("a pipe");
+    keys.write_all(format!("{}\r", ready.user.password).as_bytes()).expect("typed");
+    let _ = screen.read_to_end(&mut shown).expect("a screen");
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(child.wait().expect("it ends").success() && !shown.contains(&ready.user.password), "{shown}");
+    assert!(cli.run(&["whoami"]).ok().contains(&ready.user.username));
+}
+
+#[tokio::test]
 async fn everything_works_over_https() {
     let world = World::with(WorldOptions { tls: true, ..WorldOptions::default() }).await;
     let ready = world.ready();
@@ -103,6 +177,9 @@ async fn everything_works_over_https() {
     let args = ["login", "--url", &ready.console_url, "--username", &who.username, "--password-stdin"];
     let refused = untold.run_with(&args, who.password.as_bytes());
     assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("--ca FILE") && refused.err.contains("keys/ca.pem"), "{}", refused.err);
+    let nowhere = untold.run(&[&args[..], &["--ca", "/nowhere/ca.pem"]].concat());
+    assert!(nowhere.code == 1 && nowhere.err.contains("/nowhere/ca.pem"), "{}", nowhere.err);
 
     let cli = login(&world, false, &["--ca", &ca]);
     let operator = login(&world, true, &["--operator", "--ca", &ca]);
@@ -120,8 +197,7 @@ async fn everything_works_over_https() {
     for (name, value) in terminal.get_envs() {
         let _ = script.env(name, value.expect("set"));
     }
-    let mut child =
-        script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("script starts");
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script starts");
     child.stdin.as_mut().expect("a pipe").write_all(b"echo $((6*7)) is it; exit 9\n").expect("typed");
     let output = child.wait_with_output().expect("output");
     let text = String::from_utf8_lossy(&output.stdout);

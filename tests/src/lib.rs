@@ -31,4 +31,4 @@ pub use events::{Event, Events};
 pub use gpu::simgpu;
 pub use terminal::{Message, Terminal};
 pub use wait::{eventually, eventually_within};
-pub use world::{Agent, Pids, Ready, World, WorldOptions, binary, is_root, signal};
+pub use world::{Agent, Pids, Ready, World, WorldOptions, binary, is_root, program, signal};

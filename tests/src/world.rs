@@ -33,11 +33,22 @@ pub struct WorldOptions {
     pub env: Vec<(String, String)>,
     /// Where its folder is made; the usual place if none.
     pub under: Option<PathBuf>,
+    /// This machine as a further node, with whatever GPUs it has.
+    pub own_gpus: bool,
 }
 
 impl Default for WorldOptions {
     fn default() -> Self {
-        Self { nodes: 1, isolation: None, supervise: true, tls: false, user: None, env: Vec::new(), under: None }
+        Self {
+            nodes: 1,
+            isolation: None,
+            supervise: true,
+            tls: false,
+            user: None,
+            env: Vec::new(),
+            under: None,
+            own_gpus: false,
+        }
     }
 }
 
@@ -183,6 +194,12 @@ impl World {
         self.database.as_ref()
     }
 
+    /// What the demo has said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.dir.path().join("demo.log")).unwrap_or_default()
+    }
+
     /// The ready file as it is now.
     ///
     /// # Panics
@@ -320,8 +337,12 @@ impl Drop for World {
     }
 }
 
-/// One of this build's programs, as the user of a world.
-fn program(name: &str, dir: &Path, user: Option<&str>) -> Command {
+/// One of this build's programs as another user, who is lent the build in that folder.
+///
+/// # Panics
+/// If there is no such user.
+#[must_use]
+pub fn program(name: &str, dir: &Path, user: Option<&str>) -> Command {
     let Some(user) = user else { return Command::new(binary(name)) };
     let mut command = Command::new("setpriv");
     command.args(["--reuid", user, "--regid", &gid_of(user), "--clear-groups", "--"]);
@@ -344,6 +365,9 @@ fn spawn(dir: &Path, database: Option<&Database>, options: &WorldOptions) -> Chi
     command.args(["--supervise", if options.supervise { "on" } else { "off" }]);
     if options.tls {
         command.arg("--tls");
+    }
+    if options.own_gpus {
+        command.args(["--gpu", "real"]);
     }
     if let Some(isolation) = options.isolation {
         command.args(["--isolation", isolation]);

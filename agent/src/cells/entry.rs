@@ -73,6 +73,7 @@ impl Entry {
         self.report.isolation = info.isolation.word().to_owned();
         self.report.not_enforced.clone_from(&info.not_enforced);
         self.report.ssh_host_key.clone_from(&info.ssh_host_key);
+        self.report.ssh_user.clone_from(&info.ssh_user);
         self.report.step.clear();
         match info.state {
             CellState::Running => {

@@ -1,7 +1,7 @@
 //! `muster-agent root`: how it is started, by `run` or by itself.
 
 use super::config::{Door, RootConfig};
-use super::detect::{best_level, user_namespaces_forbidden};
+use super::detect::best_level;
 use super::server::serve;
 use super::words::Level;
 use super::{detect, seqpacket};
@@ -21,16 +21,9 @@ use std::process::{Child, Command, Stdio};
 /// # Errors
 /// No level of isolation can be had; the text says why and what helps.
 pub fn root_config(config: &Config, state_dir: &Path, owner: (u32, u32)) -> anyhow::Result<RootConfig> {
-    let level = match config.isolation.as_deref().and_then(Level::from_word) {
-        Some(level) => level,
-        None => match best_level() {
-            Some(level) => level,
-            None => bail!(
-                "cells need user namespaces: {}. For development without walls: isolation = \"none\"",
-                user_namespaces_forbidden().unwrap_or_default()
-            ),
-        },
-    };
+    let wanted = config.isolation.as_deref().and_then(Level::from_word);
+    // Where there is none, the weakest with walls says what stands in its way.
+    let level = wanted.or_else(best_level).unwrap_or(Level::Userns);
     let absolute = |path: &Path| std::path::absolute(path).with_context(|| path.display().to_string());
     let config = RootConfig {
         state_dir: absolute(state_dir)?,

@@ -118,6 +118,7 @@ impl Record {
             devices: wanted.devices.clone(),
             not_enforced: Vec::new(),
             ssh_host_key: String::new(),
+            ssh_user: String::new(),
             mounts: Vec::new(),
             receipt: None,
             exit: None,
@@ -141,6 +142,7 @@ fn build(half: &Half, wanted: &CreateCell, mut record: Record, step: &dyn Fn(&st
     if let Some(lines) = &cell.ssh_keys {
         if keys::possible() {
             record.ssh_host_key = keys::make(&run.join("ssh"), lines, record.outside_user())?;
+            record.ssh_user = login_name(record.level)?;
         } else {
             record.not_enforced.push("ssh".into());
         }
@@ -393,16 +395,24 @@ fn user(record: &Record, root: &Path) -> Result<CellUser, Fault> {
     if record.level != Level::None {
         return Ok(CellUser { uid: USER_ID, gid: USER_ID, name: USER.into(), home: HOME.into(), shell });
     }
-    let uid = nix::unistd::geteuid();
-    let account = nix::unistd::User::from_uid(uid).doing("look up our own account")?;
     let home = record.folder.as_ref().map(|folder| folder.join("home")).unwrap_or_default();
     Ok(CellUser {
-        uid: uid.as_raw(),
+        uid: nix::unistd::geteuid().as_raw(),
         gid: nix::unistd::getegid().as_raw(),
-        name: account.map_or_else(|| uid.to_string(), |account| account.name),
+        name: login_name(record.level)?,
         home,
         shell,
     })
+}
+
+/// What the cell's user is called inside: without walls it is the account that the agent has.
+fn login_name(level: Level) -> Result<String, Fault> {
+    if level != Level::None {
+        return Ok(USER.into());
+    }
+    let uid = nix::unistd::geteuid();
+    let account = nix::unistd::User::from_uid(uid).doing("look up our own account")?;
+    Ok(account.map_or_else(|| uid.to_string(), |account| account.name))
 }
 
 fn wait_ready(ready: OwnedFd) -> Result<(), Fault> {

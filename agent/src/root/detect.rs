@@ -13,6 +13,10 @@ use serde::Serialize;
 use std::fs;
 use std::path::Path;
 
+/// What is left to do where nothing of this can be changed.
+const WITHOUT_WALLS: &str =
+    "; for development without walls: isolation = \"none\" in agent.toml (muster demo --isolation none)";
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Detected {
@@ -55,10 +59,10 @@ pub fn best_level() -> Option<Level> {
 
 fn cell(config: &RootConfig, found: &mut Detected) {
     if !nix::unistd::geteuid().is_root() {
-        found.obstacle = Some("isolation cell needs root".into());
+        found.obstacle = Some("it needs root: run as root, or leave `isolation` out".into());
     }
     if let Some(why) = user_namespaces_limit() {
-        found.obstacle.get_or_insert(why);
+        found.obstacle.get_or_insert(why + WITHOUT_WALLS);
     }
     let hierarchies = Hierarchies::find();
     let v2 =
@@ -87,7 +91,7 @@ fn cell(config: &RootConfig, found: &mut Detected) {
 }
 
 fn userns(found: &mut Detected) {
-    found.obstacle = user_namespaces_forbidden();
+    found.obstacle = user_namespaces_forbidden().map(|why| why + WITHOUT_WALLS);
     found.not_enforced.extend(["cpu", "memory", "pids", "disk", "network_out"].map(str::to_owned));
     found.notes.push("isolation userns: no limits on CPU, memory, processes and disk; loopback only".into());
 }

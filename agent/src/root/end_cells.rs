@@ -18,9 +18,12 @@ const GRACE_MS: u32 = 500;
 pub(super) fn run(common: &Common) -> anyhow::Result<()> {
     let Some(identity) = Identity::load(&common.state_dir)? else { return Ok(()) };
     let owner = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
-    Places::open(&common.state_dir, owner.1)
-        .and_then(|places| places.settle())
+    let known = Places::open(&common.state_dir, owner.1)
+        .and_then(|places| places.settle().and_then(|()| places.all()))
         .map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    if known.is_empty() {
+        return Ok(());
+    }
     let exe = std::env::current_exe()?;
     let (mut half, socket) = start_half(&exe, &common.state_dir, common.config.as_deref(), owner)?;
     let (client, _events) = Client::new(socket)?;

@@ -64,6 +64,8 @@ pub(super) struct Record {
     pub(super) not_enforced: Vec<String>,
     #[serde(default)]
     pub(super) ssh_host_key: String,
+    #[serde(default)]
+    pub(super) ssh_user: String,
     /// Mount points that the cell was made with, as it sees them.
     #[serde(default)]
     pub(super) mounts: Vec<String>,
@@ -117,6 +119,7 @@ impl Record {
             isolation: self.level,
             not_enforced: self.not_enforced.clone(),
             ssh_host_key: self.ssh_host_key.clone(),
+            ssh_user: self.ssh_user.clone(),
             devices: self.devices.clone(),
         }
     }

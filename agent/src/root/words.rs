@@ -210,6 +210,8 @@ pub struct CellInfo {
     pub not_enforced: Vec<String>,
     /// `type base64`; empty without SSH.
     pub ssh_host_key: String,
+    /// Who logs in there; empty without SSH.
+    pub ssh_user: String,
     /// Leased device files.
     pub devices: Vec<DevicePath>,
 }

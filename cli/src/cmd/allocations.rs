@@ -4,6 +4,7 @@ use super::Context;
 use crate::{
     api::escape,
     error::{Error, Result},
+    isolation,
     output::{self, items, text, time},
     progress, resolve,
 };
@@ -180,6 +181,7 @@ async fn show(context: &Context, wanted: &str) -> Result<()> {
         ("price", price_an_hour(&item["price"])),
         ("node", text(&item, "node_id")),
         ("slots", if slots.is_empty() { "-".into() } else { slots.join("; ") }),
+        ("isolation", isolation::said(&item)),
         ("created", time(&item, "created_at")),
         ("active", time(&item, "active_at")),
     ];

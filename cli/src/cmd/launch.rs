@@ -4,6 +4,7 @@ use super::{Context, tokens::pairs};
 use crate::{
     api::Client,
     error::{Error, Result},
+    isolation,
     output::{self, items, text},
     progress, resolve,
 };
@@ -84,6 +85,11 @@ pub(super) async fn run(context: &Context, args: Launch) -> Result<()> {
     }
     progress::outcome(&ended)?;
     if let (false, Some(id)) = (context.json, ids.first()) {
+        // One launch is on one node, and so are its walls.
+        let allocation = client.get(&format!("/api/v1/allocations/{id}")).await.unwrap_or_default();
+        if let Some(words) = isolation::weak(&allocation) {
+            eprintln!("isolation: {words}");
+        }
         let what = name.as_ref().filter(|_| ids.len() == 1).unwrap_or(id);
         let next = if batch { format!("muster logs {what} --follow") } else { format!("muster terminal {what}") };
         eprintln!("next: {next}");

@@ -26,10 +26,11 @@ pub struct Login {
     /// Who.
     #[arg(long)]
     username: String,
-    /// Read the password from stdin, up to its end; one newline at the end does not count.
+    /// Read the password from stdin, up to its end; one newline at the end does not count. A terminal is asked instead.
     #[arg(long)]
     password_stdin: bool,
-    /// PEM file of the coordinator's CA; then no other roots are trusted.
+    /// PEM file of the coordinator's CA; then no other roots are trusted. A fleet's own CA is keys/ca.pem in the
+    /// coordinator's data directory.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
@@ -40,13 +41,17 @@ fn door(context: &Context) -> Door {
 
 pub(super) async fn login(context: &Context, args: Login) -> Result<()> {
     let origin = Origin::parse(&args.url)?;
-    let ca = args.ca.map(std::fs::canonicalize).transpose().map_err(|error| Error::client(format!("--ca: {error}")))?;
-    let password = if args.password_stdin {
+    let whole = |path: PathBuf| {
+        std::fs::canonicalize(&path).map_err(|error| Error::client(format!("--ca {}: {error}", path.display())))
+    };
+    let ca = args.ca.map(whole).transpose()?;
+    let password = if std::io::stdin().is_terminal() {
+        // A terminal would show what is typed, and wait for the end of a file that nobody has.
+        crate::session::tty::ask_hidden(&format!("Password of {}: ", args.username))?
+    } else if args.password_stdin {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
         text.strip_suffix('\n').map_or(text.clone(), |line| line.strip_suffix('\r').unwrap_or(line).to_owned())
-    } else if std::io::stdin().is_terminal() {
-        crate::session::tty::ask_hidden(&format!("Password of {}: ", args.username))?
     } else {
         return Err(Error::client("the password comes from stdin: add --password-stdin"));
     };

@@ -28,6 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(context: &Context, args: Logs) -> Result<()> {
+    if context.json {
+        return Err(Error::client(
+            "the output of a command is no JSON document, but what it printed: leave --json out",
+        ));
+    }
     let mut client = context.user()?;
     let id = resolve::allocation(&mut client, &args.allocation).await?;
     let mut reader = Reader { path: format!("/api/v1/allocations/{id}/logs?follow={}", args.follow), at: None };

@@ -86,7 +86,7 @@ pub enum Command {
     Terminal(session::terminal::Terminal),
     /// Run a command in an allocation, with its own stdin, stdout, stderr and exit code.
     Exec(session::exec::Exec),
-    /// Show the output of an allocation's own command.
+    /// Show the output of an allocation's own command, as it wrote it: that is no document, so --json is refused.
     Logs(logs::Logs),
     /// Log in by SSH, through the coordinator.
     Ssh(session::ssh::Ssh),

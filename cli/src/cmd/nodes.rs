@@ -4,6 +4,7 @@ use super::Context;
 use crate::{
     api::Client,
     error::Result,
+    isolation,
     output::{self, bytes, items, text, time},
     progress, resolve,
 };
@@ -162,6 +163,7 @@ async fn show(context: &Context, client: &mut Client, wanted: &str) -> Result<()
         fact("scheduling"),
         fact("health"),
         fact("gpu_state"),
+        ("isolation", isolation::said(&node)),
         fact("agent_version"),
         ("drain_deadline", time(&node, "drain_deadline")),
         ("last_seen_at", time(&node, "last_seen_at")),

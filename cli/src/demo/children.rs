@@ -7,9 +7,9 @@ use nix::{
 };
 use std::{
     fs,
-    io::Write,
+    io::{Read, Seek, SeekFrom, Write},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -18,6 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How much of a log is looked through for its last words, bytes.
+const LAST_WORDS_MAX: u64 = 1 << 20;
 /// A process that lived this long died for a new reason: its pause starts over.
 const STEADY_AFTER: Duration = Duration::from_secs(30);
 
@@ -25,6 +27,9 @@ const STEADY_AFTER: Duration = Duration::from_secs(30);
 struct Named {
     name: String,
     command: Command,
+    log: PathBuf,
+    /// Where its own words begin in the log, which earlier runs have written to as well.
+    log_from: u64,
     child: Option<Child>,
     started: Instant,
     pause: Duration,
@@ -46,16 +51,26 @@ impl Children {
 
     /// Starts a process that logs into its own file, ends with us and hears no Ctrl-C of the terminal.
     pub(super) fn start(&mut self, name: &str, mut command: Command) -> Result<()> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.logs.join(format!("{name}.log")))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let log = self.logs.join(format!("{name}.log"));
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let log_from = file.metadata()?.len();
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         // SAFETY: prctl is async-signal-safe and touches no memory of ours.
         unsafe {
             command.pre_exec(|| prctl::set_pdeathsig(Signal::SIGTERM).map_err(std::io::Error::from));
         }
         let child = command.spawn().with_context(|| format!("{} does not start", command.get_program().display()))?;
         let started = Instant::now();
-        let name = name.to_owned();
-        self.all.push(Named { name, command, child: Some(child), started, pause: RESTART_PAUSE_MIN, restart_at: None });
+        self.all.push(Named {
+            name: name.to_owned(),
+            command,
+            log,
+            log_from,
+            child: Some(child),
+            started,
+            pause: RESTART_PAUSE_MIN,
+            restart_at: None,
+        });
         Ok(())
     }
 
@@ -76,11 +91,13 @@ impl Children {
         Ok(())
     }
 
-    /// Fails if a child is dead, for the time before everything is up.
-    pub(super) fn check(&mut self, name: &str) -> Result<()> {
-        let Some(named) = self.all.iter_mut().find(|named| named.name == name) else { return Ok(()) };
-        if let Some(status) = named.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
-            bail!("{name} ended: {status}; see {}/{name}.log", self.logs.display());
+    /// Fails with its last words if a child is dead, for the time before everything is up.
+    pub(super) fn check(&mut self) -> Result<()> {
+        for named in &mut self.all {
+            if let Some(status) = named.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                let words = named.last_words().unwrap_or_else(|| status.to_string());
+                bail!("{} ended before all was ready: {words}", named.name);
+            }
         }
         Ok(())
     }
@@ -108,6 +125,18 @@ impl Children {
 }
 
 impl Named {
+    /// Why it ended, in its own words: the line that begins with its program's name, or the last one.
+    fn last_words(&self) -> Option<String> {
+        let mut text = Vec::new();
+        let mut file = fs::File::open(&self.log).ok()?;
+        file.seek(SeekFrom::Start(self.log_from)).ok()?;
+        file.take(LAST_WORDS_MAX).read_to_end(&mut text).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let program = format!("{}: ", Path::new(self.command.get_program()).file_name()?.to_string_lossy());
+        let lines = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+        lines().find_map(|line| line.strip_prefix(program.as_str())).or_else(|| lines().next()).map(str::to_owned)
+    }
+
     fn look(&mut self, supervise: bool) -> Result<()> {
         if let Some(child) = &mut self.child
             && let Some(status) = child.try_wait()?

@@ -1,6 +1,9 @@
 //! A door of the coordinator as the demo's operator or user.
 
-use super::layout::{Layout, Login};
+use super::{
+    children::Children,
+    layout::{Layout, Login},
+};
 use crate::{
     api::{self, Client},
     error::Error,
@@ -47,15 +50,16 @@ impl Door {
         })
     }
 
-    /// Waits until the door answers sign-ins, and signs in.
-    pub(super) async fn sign_in(&self) -> Result<Client> {
+    /// Waits until the door answers sign-ins, or one of the children has ended, and signs in.
+    pub(super) async fn sign_in(&self, children: &mut Children) -> Result<Client> {
         let began = Instant::now();
         loop {
             match self.try_sign_in().await {
                 Ok(client) => return Ok(client),
-                Err(Error::Network(_)) if began.elapsed() < READY_WITHIN => tokio::time::sleep(LOOK_EVERY).await,
+                Err(Error::Network(_)) if began.elapsed() < READY_WITHIN => children.check()?,
                 Err(error) => return Err(error).with_context(|| format!("sign-in of {}", self.login.username)),
             }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

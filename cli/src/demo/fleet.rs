@@ -6,7 +6,7 @@ use super::{
     door::items,
     layout::Layout,
 };
-use crate::api::Client;
+use crate::{api::Client, isolation, output::text};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::{
@@ -79,7 +79,7 @@ pub(super) async fn start(
     let path = format!("/api/v1/admin/nodes/{}", node.node_id(layout)?);
     let began = Instant::now();
     while client.get(&path).await?["presence"] != "online" {
-        children.check(&child)?;
+        children.check()?;
         if began.elapsed() > ONLINE_WITHIN {
             bail!("node {} does not come online; see {}/{child}.log", node.name, layout.logs().display());
         }
@@ -128,11 +128,38 @@ fn configure(args: &DemoArgs, layout: &Layout, node: &DemoNode) -> Result<()> {
     Ok(file.write_all(config.as_bytes())?)
 }
 
-/// Level of isolation that the nodes report, the weakest if they differ; the wanted one without nodes.
-pub(super) async fn isolation(client: &mut Client) -> Result<String> {
+/// Walls as the nodes report them.
+#[derive(Debug)]
+pub(super) struct Walls {
+    /// Level of isolation.
+    pub(super) level: String,
+    /// The same with all that does not hold, for people.
+    pub(super) said: String,
+}
+
+/// The walls of the weakest node; those of the strongest level without nodes.
+pub(super) async fn walls(client: &mut Client) -> Result<Walls> {
     let list = client.get("/api/v1/admin/nodes").await?;
-    let words: Vec<&str> = items(&list).iter().filter_map(|node| node["isolation"].as_str()).collect();
-    Ok(["none", "userns", "cell"].into_iter().find(|word| words.contains(word)).unwrap_or("cell").to_owned())
+    let node = |level: &str| items(&list).iter().find(|node| node["isolation"] == level);
+    let strongest = json!({"isolation": "cell"});
+    let weakest = ["none", "userns", "cell"].into_iter().find_map(node).unwrap_or(&strongest);
+    Ok(Walls { level: text(weakest, "isolation"), said: isolation::said(weakest) })
+}
+
+/// Says so if this machine's own GPUs were wanted and cannot be had.
+pub(super) async fn own_gpus(layout: &Layout, nodes: &[DemoNode], client: &mut Client) -> Result<()> {
+    for node in nodes.iter().filter(|node| node.gpus.is_none()) {
+        let shown = client.get(&format!("/api/v1/admin/nodes/{}", node.node_id(layout)?)).await?;
+        let why = text(&shown, "gpu_detail");
+        let missing = match shown["gpu_state"].as_str() {
+            Some("ok") => continue,
+            Some("none") => "has no NVIDIA driver, nor a GPU that needs one".to_owned(),
+            Some("driver_missing") => format!("has no NVIDIA driver ({why}): install it and start the demo again"),
+            _ => format!("has GPUs that cannot be used ({why}): muster-agent doctor says more"),
+        };
+        super::say(&format!("--gpu real: this machine {missing}. Its node offers CPU slots"));
+    }
+    Ok(())
 }
 
 /// Process id of the half of an agent that has the rights: its child.

@@ -12,7 +12,7 @@ mod ready;
 mod seed;
 
 use crate::error;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use children::Children;
 use clap::{Parser, ValueEnum};
 use layout::Layout;
@@ -26,7 +26,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "muster-demo", env = "MUSTER_DEMO_DIR")]
     dir: PathBuf,
     /// Simulated nodes: 8×H100, 4×A100-80 (two of them with MIG), 1×L40S, then more L40S.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = nodes)]
     nodes: u32,
     /// Written when all is ready, and again when a process id changes.
     #[arg(long)]
@@ -55,6 +55,16 @@ pub struct DemoArgs {
     /// Whether what dies is started again.
     #[arg(long, value_enum, default_value = "on")]
     supervise: Switch,
+}
+
+/// Each node is two processes and a state of its own.
+const NODES_MAX: u32 = 64;
+
+fn nodes(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number <= NODES_MAX);
+    number.ok_or_else(|| {
+        format!("the demo has 0 to {NODES_MAX} nodes; more of them are what muster-fleet is for (bench/fleet)")
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,6 +117,9 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 /// # Errors
 /// If something cannot be brought up; what was started is stopped again, its logs stay.
 async fn run(args: DemoArgs) -> Result<()> {
+    if args.isolation == Some(Isolation::Cell) && !nix::unistd::geteuid().is_root() {
+        bail!("--isolation cell needs root: run the demo as root, or leave --isolation out");
+    }
     let layout = Layout::open(&args)?;
     let mut children = Children::new(layout.logs(), args.supervise == Switch::On);
     let outcome = tokio::select! {
@@ -117,24 +130,22 @@ async fn run(args: DemoArgs) -> Result<()> {
     children.stop("agent-").await;
     fleet::end_cells(&args, &layout).await;
     children.stop("").await;
-    outcome.with_context(|| format!("the logs are in {}", layout.logs().display()))
+    outcome.map_err(|error| anyhow::anyhow!("{error:#}\ndemo: the logs are in {}", layout.logs().display()))
 }
 
 async fn up_and_watch(args: &DemoArgs, layout: &Layout, children: &mut Children) -> Result<()> {
-    say("starting the coordinator");
-    start_coordinator(args, layout, children)?;
-    let mut operator = door::Door::operator(layout)?.sign_in().await?;
     let nodes = fleet::plan(args, layout);
-    for (number, node) in nodes.iter().enumerate() {
-        say(&format!("node {} of {}: {}", number + 1, nodes.len(), node.name));
-        fleet::start(args, layout, node, &mut operator, children).await?;
-    }
-    say("approving slots, putting products on sale");
-    let skus = seed::run(layout, &mut operator, &nodes).await?;
-    let isolation = fleet::isolation(&mut operator).await?;
+    let (skus, walls) = match bring_up(args, layout, &nodes, children).await {
+        Ok(up) => up,
+        Err(error) => {
+            // Whatever failed because a process is gone: what that said last is the reason.
+            children.check()?;
+            return Err(error);
+        }
+    };
     let mut told = None;
     loop {
-        let now = ready::Ready::gather(layout, children, &nodes, &skus, &isolation);
+        let now = ready::Ready::gather(layout, children, &nodes, &skus, &walls);
         if let Some(now) = now
             && told.as_ref() != Some(&now)
         {
@@ -142,12 +153,32 @@ async fn up_and_watch(args: &DemoArgs, layout: &Layout, children: &mut Children)
                 now.write(path)?;
             }
             if told.is_none() {
-                now.print(layout);
+                now.print(layout, &walls);
             }
             told = Some(now);
         }
         children.watch().await?;
     }
+}
+
+/// Everything once, from nothing to ready; gives the names of what is on sale, and what walls there are.
+async fn bring_up(
+    args: &DemoArgs,
+    layout: &Layout,
+    nodes: &[fleet::DemoNode],
+    children: &mut Children,
+) -> Result<(Vec<String>, fleet::Walls)> {
+    say("starting the coordinator");
+    start_coordinator(args, layout, children)?;
+    let mut operator = door::Door::operator(layout)?.sign_in(children).await?;
+    for (number, node) in nodes.iter().enumerate() {
+        say(&format!("node {} of {}: {}", number + 1, nodes.len(), node.name));
+        fleet::start(args, layout, node, &mut operator, children).await?;
+    }
+    say("approving slots, putting products on sale");
+    let skus = seed::run(layout, &mut operator, nodes).await?;
+    fleet::own_gpus(layout, nodes, &mut operator).await?;
+    Ok((skus, fleet::walls(&mut operator).await?))
 }
 
 fn start_coordinator(args: &DemoArgs, layout: &Layout, children: &mut Children) -> Result<()> {
@@ -186,4 +217,19 @@ async fn stop_signal() -> Result<()> {
     let mut hup = signal(SignalKind::hangup())?;
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {}, _ = hup.recv() => {} }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_has_as_many_nodes_as_a_machine_can_carry() {
+        let demo = |nodes| DemoArgs::try_parse_from(["demo", "--nodes", nodes]);
+        assert_eq!(demo("64").expect("taken").nodes, 64);
+        for nodes in ["65", "100000", "-1", "many"] {
+            let refused = demo(nodes).expect_err("too many").to_string();
+            assert!(nodes == "-1" || refused.contains("0 to 64 nodes"), "{refused}");
+        }
+    }
 }

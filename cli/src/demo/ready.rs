@@ -2,7 +2,7 @@
 
 use super::{
     children::Children,
-    fleet::{self, DemoNode},
+    fleet::{self, DemoNode, Walls},
     layout::{Layout, Login},
 };
 use anyhow::{Context, Result};
@@ -45,7 +45,7 @@ impl Ready {
         children: &Children,
         nodes: &[DemoNode],
         skus: &[String],
-        isolation: &str,
+        walls: &Walls,
     ) -> Option<Self> {
         let mut agents = Vec::new();
         for node in nodes {
@@ -66,7 +66,7 @@ impl Ready {
             quic_addr: layout.quic.to_string(),
             data_dir: layout.data_dir(),
             ca_file: layout.ca_file(),
-            isolation: isolation.to_owned(),
+            isolation: walls.level.clone(),
             operator: layout.operator.clone(),
             user: layout.user.clone(),
             pids: Pids { coordinator: children.pid("coordinator")?, agents },
@@ -91,17 +91,18 @@ impl Ready {
     }
 
     /// For people: where to go and what to type next.
-    pub(super) fn print(&self, layout: &Layout) {
+    pub(super) fn print(&self, layout: &Layout, walls: &Walls) {
         let ca = if layout.tls { format!(" --ca {}", self.ca_file.display()) } else { String::new() };
         let bin = layout.bin_dir.display();
         let nodes = match self.pids.agents.len() {
             1 => "1 node".to_owned(),
             more => format!("{more} nodes"),
         };
-        println!("\nMuster is up: {nodes}, isolation {}\n", self.isolation);
+        println!("\nMuster is up: {nodes}\n");
         println!("  users      {}   {} / {}", self.console_url, self.user.username, self.user.password);
         println!("  operators  {}   {} / {}", self.operator_url, self.operator.username, self.operator.password);
         println!("  agents     {} (UDP)", self.quic_addr);
+        println!("  isolation  {}", walls.said);
         println!("  on sale    {}", self.skus.join(", "));
         println!("  data       {}\n", layout.dir.display());
         println!("In another terminal:\n");

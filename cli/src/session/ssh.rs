@@ -57,6 +57,7 @@ async fn ssh(context: &Context, args: Ssh) -> Result<()> {
             "{id} has no SSH host key (it is {state}); it is there once the allocation is active and was launched with a key"
         )));
     };
+    let user = allocation["ssh"]["user"].as_str().unwrap_or("muster");
     let known = context.profile.dir().join("known_hosts");
     fs::create_dir_all(&known)?;
     let known = known.join(&id);
@@ -72,7 +73,7 @@ async fn ssh(context: &Context, args: Ssh) -> Result<()> {
         .args(["-o", &option("HostKeyAlias", &id)])
         .args(["-o", "CheckHostIP=no"])
         .args(options)
-        .arg(format!("muster@{id}"))
+        .arg(format!("{user}@{id}"))
         .args(command)
         .exec();
     Err(Error::client(format!("ssh: {failure}")))

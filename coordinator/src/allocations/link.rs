@@ -23,6 +23,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Longest words of an agent, characters.
 const WORDS_MAX: usize = 400;
+/// Longest login name, as Linux has it.
+const LOGIN_NAME_MAX: usize = 32;
 /// Most words of a list.
 const LIST_MAX: usize = 32;
 /// Code of a cell that could not be built and whose node did not say why.
@@ -193,7 +195,16 @@ fn said(row: &Allocation, cell: &CellReport) -> Said {
     if cell.ssh_host_key.len() <= 4096 && key_ok(&cell.ssh_host_key) {
         said.ssh_host_key.clone_from(&cell.ssh_host_key);
     }
+    if is_login_name(&cell.ssh_user) {
+        said.ssh_user.clone_from(&cell.ssh_user);
+    }
     said
+}
+
+/// Whether it is a name of POSIX that no shell and no ssh could take for anything else.
+fn is_login_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    name.len() <= LOGIN_NAME_MAX && name.bytes().all(plain) && name.bytes().next().is_some_and(|first| first != b'-')
 }
 
 /// The events in a report, in the order in which they happened.
@@ -316,4 +327,20 @@ pub fn usage_in(tx: &mut Tx, node: NodeId, journal_epoch: &str, usage: &Usage) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_name_is_one_word_for_every_shell() {
+        for name in ["muster", "root", "_apt", "jane.doe", "Build-2", "1000"] {
+            assert!(is_login_name(name), "{name}");
+        }
+        let long = "x".repeat(LOGIN_NAME_MAX + 1);
+        for name in ["", "-oProxyCommand=x", "a b", "a;b", "$(id)", "a@b", "a\n", "ä", &long] {
+            assert!(!is_login_name(name), "{name}");
+        }
+    }
 }

@@ -28,6 +28,7 @@ CREATE TABLE allocations(
   isolation TEXT NOT NULL,
   not_enforced TEXT NOT NULL,
   ssh_host_key TEXT NOT NULL,
+  ssh_user TEXT NOT NULL,
   -- The boot of the node in which its cell began.
   boot_id TEXT NOT NULL,
   exit_code {{I64}},

@@ -46,6 +46,8 @@ pub struct Said {
     pub not_enforced: Vec<String>,
     /// `type base64`.
     pub ssh_host_key: String,
+    /// Who logs in there; empty is `muster`.
+    pub ssh_user: String,
 }
 
 /// A row of `allocations`.
@@ -117,7 +119,7 @@ macro_rules! columns {
          ssh_host_key, exit_code, failure_code, failure_detail, failure_correlation, receipt, log_complete, \
          created_ms, active_ms, release_ms, ended_ms, degraded_ms, boot_id, \
          (SELECT CAST(SUM(used_ms) AS BIGINT) FROM allocation_usage WHERE allocation_id = allocations.id), proof_wanted, \
-         price_currency, price_minor_per_hour"
+         price_currency, price_minor_per_hour, ssh_user"
     };
 }
 
@@ -161,6 +163,7 @@ fn read(row: &Row) -> Result<Allocation, Problem> {
             isolation: row.get(18)?,
             not_enforced: row.json(19)?,
             ssh_host_key: row.get(20)?,
+            ssh_user: row.get(37)?,
         },
         failure_correlation: row.get(24)?,
         receipt: row.get(25)?,
@@ -186,9 +189,9 @@ pub(super) fn insert(tx: &mut Tx, row: &Allocation) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, ssh_keys, release_on_exit, end_reason, step, isolation, not_enforced, \
-         ssh_host_key, boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms, price_currency, \
+         ssh_host_key, ssh_user, boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms, price_currency, \
          price_minor_per_hour) VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '', '', '', \
-         '[]', '', '', 0, 0, 1, 0, $16, $17, $18)",
+         '[]', '', '', '', 0, 0, 1, 0, $16, $17, $18)",
         &values![
             row.id,
             &row.name,
@@ -229,7 +232,7 @@ pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Pro
          failure_detail = CAST($11 AS TEXT), failure_correlation = CAST($12 AS TEXT), receipt = CAST($13 AS TEXT), \
          active_ms = CAST($14 AS BIGINT), release_ms = CAST($15 AS BIGINT), ended_ms = CAST($16 AS BIGINT), \
          release_operation_id = CAST($17 AS TEXT), degraded_ms = CAST($18 AS BIGINT), boot_id = $19, \
-         proof_wanted = $20 WHERE id = $1",
+         proof_wanted = $20, ssh_user = $21 WHERE id = $1",
         &values![
             row.id,
             row.lease.state.word(),
@@ -251,6 +254,7 @@ pub(super) fn save(tx: &mut Tx, row: &Allocation, now_ms: i64) -> Result<(), Pro
             row.degraded_ms,
             &row.boot_id,
             row.proof_wanted,
+            &row.said.ssh_user,
         ],
     )?;
     Ok(())

@@ -136,6 +136,8 @@ pub struct SshView {
     pub command: Option<String>,
     /// `type base64`.
     pub host_key: Option<String>,
+    /// The login name: `muster`, or on a node without walls the account that its agent has.
+    pub user: Option<String>,
 }
 
 /// Why an allocation failed.
@@ -149,12 +151,15 @@ pub struct FailureReason {
     pub correlation_id: Option<String>,
 }
 
+/// Who logs in where the node did not say.
+const LOGIN_NAME: &str = "muster";
+
 /// The line that logs in. `%H` is what ssh looks a host key up by, so the one key of this cell is pinned
 /// without a file; the tunnel is the command line's.
-fn ssh_command(id: &str, host_key: &str) -> String {
+fn ssh_command(user: &str, id: &str, host_key: &str) -> String {
     format!(
         "ssh -o ProxyCommand='muster ssh --stdio {id}' -o KnownHostsCommand='/bin/echo %H {host_key}' \
-         -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes muster@{id}"
+         -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes {user}@{id}"
     )
 }
 
@@ -186,7 +191,12 @@ fn view(row: Allocation, slots: Vec<Slot>, around: Around) -> AllocationView {
     let id = row.id.to_string();
     let host_key = Some(row.said.ssh_host_key.clone()).filter(|key| !key.is_empty());
     let open = row.lease.wish == Wish::Wanted && row.active_ms.is_some() && row.keys.is_some();
-    let ssh = SshView { command: host_key.as_ref().filter(|_| open).map(|key| ssh_command(&id, key)), host_key };
+    let user = if row.said.ssh_user.is_empty() { LOGIN_NAME } else { &row.said.ssh_user };
+    let ssh = SshView {
+        command: host_key.as_ref().filter(|_| open).map(|key| ssh_command(user, &id, key)),
+        user: host_key.as_ref().map(|_| user.to_owned()),
+        host_key,
+    };
     let correlation_id = row.failure_correlation;
     let failure_reason = row.lease.failure.clone().map(|failure| FailureReason {
         code: failure.code,
@@ -248,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_line_begins_with_ssh_and_ends_with_the_destination() {
-        let line = ssh_command("al_x", "ssh-ed25519 AAAA");
+        let line = ssh_command("muster", "al_x", "ssh-ed25519 AAAA");
         assert!(line.starts_with("ssh ") && line.ends_with(" muster@al_x") && !line.contains('\n'));
     }
 }

@@ -44,13 +44,19 @@ async fn create(State(app): State<App>, Caller(cx): Caller, keyed: Keyed<NewToke
 
 /// Takes a bootstrap token back.
 #[utoipa::path(delete, path = "/api/v1/admin/bootstrap-tokens/{token_id}", operation_id = "tokens.revoke",
-    tag = "enrolment", params(("token_id" = String, Path)), responses((status = 204)))]
+    tag = "enrolment", params(("token_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 204)))]
 async fn revoke(
     State(app): State<App>,
     Caller(cx): Caller,
     Path(id): Path<BootstrapTokenId>,
-) -> Result<StatusCode, Problem> {
-    verbs::revoke_token(&app, &cx, id).await.map(|()| StatusCode::NO_CONTENT)
+    keyed: Keyed<NoBody>,
+) -> Result<Response, Problem> {
+    let act = app.clone();
+    idempotent(&app, &cx, keyed.request, move |cx| async move {
+        verbs::revoke_token(&act, &cx, id).await.map(|()| (StatusCode::NO_CONTENT, ()))
+    })
+    .await
 }
 
 /// The newest certificates of a node.

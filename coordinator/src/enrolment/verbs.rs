@@ -163,6 +163,7 @@ pub async fn revoke_token(app: &App, cx: &Cx, id: BootstrapTokenId) -> Result<()
     app.store
         .write(move |tx| {
             store::find_token_in(tx, id)?.ok_or_else(|| Problem::not_found("bootstrap token"))?;
+            answer_in(tx, &context, StatusCode::NO_CONTENT, &())?;
             if !store::revoke_token_in(tx, id, context.now_ms)? {
                 return Ok(audit::unchanged(()));
             }

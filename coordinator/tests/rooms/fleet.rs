@@ -141,10 +141,20 @@ fn tokens_are_bounded_and_each_end_of_one_has_its_word() {
         world.pass_ms(1);
         let revoked = operator.mint(json!({})).await;
         let path = format!("{TOKENS}/{}", revoked["id"].as_str().unwrap());
-        assert_eq!(send(&world.operator, "DELETE", &path, &bearer, b"").await.status, 204);
+        let unkeyed = send(&world.operator, "DELETE", &path, &bearer, b"").await;
+        assert_eq!(unkeyed.refusal(), (400, "idempotency_key_required"));
+        let keyed = [bearer[0], ("idempotency-key", "take it back")];
+        for _ in 0..2 {
+            assert_eq!(send(&world.operator, "DELETE", &path, &keyed, b"").await.status, 204);
+        }
+        let spent_path = format!("{TOKENS}/{}", spent["id"].as_str().unwrap());
+        let other = send(&world.operator, "DELETE", &spent_path, &keyed, b"").await;
+        assert_eq!(other.refusal(), (422, "idempotency_key_reused"));
         assert_eq!(refusal(revoked["token"].as_str().unwrap()).await, "token_revoked");
         let foreign = format!("{TOKENS}/bt_{}", "0".repeat(26));
-        assert_eq!(send(&world.operator, "DELETE", &foreign, &bearer, b"").await.refusal(), (404, "not_found"));
+        let keyed = [bearer[0], ("idempotency-key", "nobody's")];
+        let foreign = send(&world.operator, "DELETE", &foreign, &keyed, b"").await;
+        assert_eq!(foreign.refusal(), (404, "not_found"));
 
         world.pass_ms(1);
         let expired = operator.mint(json!({"ttl_s": 1})).await;

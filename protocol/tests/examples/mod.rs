@@ -74,6 +74,7 @@ fn report_frames() -> Vec<bytes::Bytes> {
         receipt_json: text("{}"),
         unclaimed: true,
         sessions: 2,
+        ssh_user: text("muster"),
     };
     let report = report::Report {
         generation: Some(generation()),

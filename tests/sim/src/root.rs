@@ -310,6 +310,7 @@ fn info(allocation: AllocationId, cell: &Cell) -> CellInfo {
         isolation: Level::Cell,
         not_enforced: Vec::new(),
         ssh_host_key: String::new(),
+        ssh_user: String::new(),
         devices: Vec::new(),
     }
 }

@@ -41,9 +41,16 @@ async fn from_launch_to_receipt() {
 
     world.say(CellReport { step: "home".into(), ..cell(id, Phase::Preparing) }).await;
     assert_eq!(world.row(id).await.lease.state, State::Provisioning);
-    world.say(CellReport { ssh_host_key: "ssh-ed25519 AAAA".into(), ..cell(id, Phase::Running) }).await;
+    let said = |user: &str| CellReport {
+        ssh_host_key: "ssh-ed25519 AAAA".into(),
+        ssh_user: user.into(),
+        ..cell(id, Phase::Running)
+    };
+    world.say(said("jane")).await;
+    world.say(said("no name")).await;
     let row = world.row(id).await;
     assert_eq!((row.lease.state, row.said.ssh_host_key.as_str()), (State::Active, "ssh-ed25519 AAAA"));
+    assert_eq!(row.said.ssh_user, "jane", "what is no login name is passed over");
     let operation = world.operation(launched.operation_id).await;
     assert_eq!(operation.state, operations::State::Succeeded);
     assert!(operation.steps.iter().all(|step| step.state == StepState::Completed && step.ended_ms.is_some()));

@@ -51,11 +51,17 @@ pub struct Query<T>(pub T);
 
 /// The bytes of the body within the limit.
 pub(super) async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1 MiB.");
+    // What says beforehand that it is too large is not waited for.
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > limits::BODY_BYTES as u64) {
+        return Err(large());
+    }
     let read = tokio::time::timeout(limits::BODY_WAIT, Bytes::from_request(request, state)).await;
     let slow = || Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took too long to arrive.");
     read.map_err(|_| slow())?.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is larger than 1 MiB.")
+            large()
         } else {
             Problem::bad_request("unreadable_body", "The body could not be read.").caused_by(rejection)
         }

@@ -142,6 +142,9 @@ where
 
 /// The answer as JSON, with where to follow what it began.
 fn answered(status: StatusCode, answer: String) -> Result<Response, Problem> {
+    if status == StatusCode::NO_CONTENT {
+        return Ok(status.into_response());
+    }
     #[derive(Deserialize)]
     struct Began {
         operation_id: String,

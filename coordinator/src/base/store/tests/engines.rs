@@ -40,8 +40,8 @@ fn found(tx: &mut Tx) -> Result<(), Problem> {
     tx.exec(
         "INSERT INTO allocations(id, name, tenant_id, project_id, user_id, sku_id, sku_name, node_id, operation_id, \
          state, wish, lease_epoch, spec, release_on_exit, end_reason, step, isolation, not_enforced, ssh_host_key, \
-         boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms) \
-         VALUES('al', 'n', 't', 'p', 'u', 's', 's', 'nd', 'op', 'x', 'x', 1, '{}', 0, '', '', '', '[]', '', '', 0, 0, 1, 0, 1)",
+         ssh_user, boot_id, log_bytes, log_complete, labels_version, proof_wanted, created_ms) \
+         VALUES('al', 'n', 't', 'p', 'u', 's', 's', 'nd', 'op', 'x', 'x', 1, '{}', 0, '', '', '', '[]', '', '', '', 0, 0, 1, 0, 1)",
         &[],
     )?;
     Ok(())
