@@ -39,7 +39,7 @@ export function Queue({ family, every }: { family?: "lifecycle" | "allocations";
             </p>
           ) : (
             <>
-              <Todos items={items.filter((one) => !one.seen)} />
+              <Todos items={items.filter((one) => !one.seen)} cut={total > items.length ? items.at(-1) : undefined} />
               <Seen items={items.filter((one) => one.seen)} all={items.every((one) => one.seen)} />
               {total > items.length && <p className="hint">{`${total - items.length} more are not shown; they come up as these are dealt with.`}</p>}
             </>
@@ -50,9 +50,16 @@ export function Queue({ family, every }: { family?: "lifecycle" | "allocations";
   );
 }
 
-function Todos({ items }: { items: AttentionItem[] }) {
+/** `cut`: the last item that came, where there are more. */
+function Todos({ items, cut }: { items: AttentionItem[]; cut?: AttentionItem | undefined }) {
   if (items.length === 0) return null;
-  return <ul className="todos">{causesOf(items).map((group) => (group.length > FOLD ? <Fold key={group[0]?.cause} items={group} /> : group.map((one) => <Item key={one.id} of={one} />)))}</ul>;
+  return (
+    <ul className="todos">
+      {causesOf(items).map((group) =>
+        group.length > FOLD ? <Fold key={group[0]?.cause} items={group} more={cut !== undefined && group.includes(cut)} /> : group.map((one) => <Item key={one.id} of={one} />),
+      )}
+    </ul>
+  );
 }
 
 /** What somebody looks after already: it lasts, but does not stand in the way of the rest. */
@@ -73,7 +80,7 @@ function causesOf(items: AttentionItem[]): AttentionItem[][] {
   return [...groups.values()];
 }
 
-function Fold({ items }: { items: AttentionItem[] }) {
+function Fold({ items, more }: { items: AttentionItem[]; more: boolean }) {
   const [open, setOpen] = useState(false);
   const [first] = items;
   if (!first) return null;
@@ -84,7 +91,8 @@ function Fold({ items }: { items: AttentionItem[] }) {
         <summary>
           <Badge tone={tone}>{word}</Badge>{" "}
           <strong>
-            {items.length} {TOGETHER[first.cause] ?? `× ${first.cause}`}
+            {items.length}
+            {more && " and more"} {TOGETHER[first.cause] ?? `× ${first.cause}`}
           </strong>
         </summary>
         {/* Hundreds of them are drawn only when they are looked at. */}
