@@ -31,8 +31,11 @@ pub struct View {
     models: Vec<&'static Model>,
     state: Mutex<Option<(Stamp, Arc<State>)>>,
     /// By place in the scenario: GPUs do not wait for each other.
-    processes: Vec<Mutex<Option<(Instant, Vec<Listed>)>>>,
+    processes: Vec<KeptLook>,
 }
+
+/// When a GPU's table was looked at last, and what was found.
+type KeptLook = Mutex<Option<(Instant, Vec<Listed>)>>;
 
 /// Tells one version of a file from another.
 type Stamp = (u64, i64, i64);

@@ -27,7 +27,7 @@ impl Default for GpuConfig {
     }
 }
 
-/// A file or folder of the node that a cell with a GPU sees. Targets in `/run` need not exist before.
+/// A file or folder of the node that a cell with a GPU sees and cannot change. Targets in `/run` need not exist before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellMount {
@@ -35,9 +35,6 @@ pub struct CellMount {
     pub source: PathBuf,
     /// Path in the cell.
     pub target: PathBuf,
-    /// Whether the cell may write there.
-    #[serde(default)]
-    pub writable: bool,
 }
 
 /// One device file: where the node keeps it and where the cell sees it.

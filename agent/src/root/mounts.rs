@@ -266,8 +266,7 @@ fn driver_mount(root: &Path, extra: &CellMount) -> Result<(), Fault> {
         made.doing(format!("make {} in the cell", extra.target.display()))?;
     }
     bind(&extra.source, &target)?;
-    let read_only = if extra.writable { 0 } else { libc::MOUNT_ATTR_RDONLY };
-    restrict(&target, read_only | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV)
+    restrict(&target, libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV)
 }
 
 /// `/proc` and `/sys` of the cell's own namespaces.
