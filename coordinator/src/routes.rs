@@ -42,7 +42,7 @@ fn console(all: OpenApiRouter<App>) -> OpenApiRouter<App> {
     let all = all.merge(allocations::projects::http::console_routes());
     let all = all.merge(terminals::http::console_routes());
     let all = all.merge(views::http::console_routes());
-    all.merge(views::stream::http::routes())
+    all.merge(views::stream::http::console_routes())
 }
 
 fn operator(all: OpenApiRouter<App>) -> OpenApiRouter<App> {

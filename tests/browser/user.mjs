@@ -86,6 +86,21 @@ await browse(async (page, { step, world }) => {
   await screenHas(page, "again-through-reload");
   step("reload comes back to the same shell");
 
+  const address = page.url();
+  await page.goto("about:blank");
+  const other = await page.context().newPage();
+  await other.goto(address);
+  await other.getByText("Connected", { exact: true }).waitFor();
+  await other.getByRole("textbox", { name: "Terminal" }).focus();
+  await other.keyboard.type("echo elsewhere-$KEPT\n");
+  await screenHas(other, "elsewhere-through-reload");
+  await other.close();
+  await page.goto(address);
+  await page.getByText("Connected", { exact: true }).waitFor();
+  await screenHas(page, "elsewhere-through-reload");
+  await terminal.focus();
+  step("a page that was closed is followed by another on the same shell");
+
   await page.keyboard.type("exit 3\n");
   await page.getByText("The shell ended with code 3.").waitFor();
   await page.getByRole("button", { name: "New session" }).click();

@@ -1,5 +1,7 @@
 //! The flow matrix, `console/flows.json`: whole, true to the tests, and no page or call of a console outside it.
 
+use muster_tests::{Api, World};
+use reqwest::Method;
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -192,6 +194,27 @@ fn every_page_stands_in_a_flow() {
         found.extend(named.difference(&pages).map(|page| format!("{door} {page} is no page of its router")));
     }
     complain("pages and flows", &found);
+}
+
+#[tokio::test]
+async fn every_page_is_answered_and_nothing_else_is_one() {
+    let world = World::with_nodes(0).await;
+    let ready = world.ready();
+    for (door, url) in [("console", &ready.console_url), ("operator", &ready.operator_url)] {
+        let browser = Api::anonymous(url);
+        let status = async |path: &str| browser.send(Method::GET, path, &[("accept", "text/html")], None).await.status;
+        for page in pages(door) {
+            assert_eq!(status(&page).await, 200, "{door} {page}");
+        }
+        for nothing in ["/nope", "/nope/al_1", "/index.php"] {
+            assert_eq!(status(nothing).await, 404, "{door} {nothing}");
+        }
+    }
+    let console = Api::anonymous(&ready.console_url);
+    for staff in ["/platform/overview", "/platform/lifecycle", "/admin/nodes", "/nodes", "/skus"] {
+        let answer = console.send(Method::GET, staff, &[("accept", "text/html")], None).await;
+        assert_eq!(answer.status, 404, "{staff} is no page of users");
+    }
 }
 
 /// The addresses of a door's router; older addresses that only lead on are none.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use std::{
-    io::{IsTerminal, Read, Write},
+    io::{BufRead, IsTerminal, Write},
     os::fd::{AsFd, AsRawFd},
 };
 
@@ -68,7 +68,7 @@ pub fn ask_hidden(question: &str) -> Result<String> {
 }
 
 /// A line as a terminal in raw mode gives it.
-fn hidden_line(from: impl Read) -> Result<String> {
+fn hidden_line(from: impl BufRead) -> Result<String> {
     const ETX: u8 = 3;
     const EOT: u8 = 4;
     const BACKSPACE: u8 = 8;

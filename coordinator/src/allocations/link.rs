@@ -113,8 +113,10 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
                     return Ok(true);
                 }
             }
-            if seen.iter().any(|(_, cell)| cell.unclaimed) && proof::is_open_in(tx, node)? {
-                return Ok(true);
+            for (id, cell) in &seen {
+                if is_nobodys_in(tx, node, *id, cell)? && proof::is_open_in(tx, node)? {
+                    return Ok(true);
+                }
             }
             let strays = cells::store::of_node(tx, node)?;
             Ok(strays.iter().any(|stray| seen.iter().any(|(id, _)| *id == stray.allocation_id)))
@@ -130,7 +132,7 @@ pub async fn report(app: &App, node: NodeId, report: Report) -> Result<(), Probl
                         take_in(tx, &cx, &mut row, cell)?;
                     } else if let Some(receipt) = receipt_of(cell) {
                         cells::receipt_in(tx, &cx, node, *id, &receipt)?;
-                    } else if cell.unclaimed {
+                    } else if is_nobodys_in(tx, node, *id, cell)? {
                         proof::keep_work_away_in(tx, &cx, node, *id)?;
                     }
                 }
@@ -163,6 +165,13 @@ fn mine_in(tx: &mut Tx, node: NodeId, id: AllocationId, cell: &CellReport) -> Re
             && row.lease.wish != Wish::Gone
             && (cfg!(feature = "plant-lease-epoch") || u64::try_from(row.lease_epoch).ok() == Some(cell.lease_epoch))
     }))
+}
+
+/// A cell that no allocation stands behind. One that has ended here is shown once more by an agent that died before
+/// its root half had forgotten it: it is on its way out and uses nothing.
+fn is_nobodys_in(tx: &mut Tx, node: NodeId, id: AllocationId, cell: &CellReport) -> Result<bool, Problem> {
+    let leaves = matches!(cell.phase(), Phase::Ending | Phase::Ended | Phase::Failed);
+    Ok(cell.unclaimed && !(leaves && store::find(tx, id)?.is_some_and(|row| row.node_id == node)))
 }
 
 fn is_news(row: &Allocation, cell: &CellReport) -> bool {

@@ -184,6 +184,8 @@ verbs! {
     AllocationsSshKeys         = "allocations.ssh_keys":        MEMBERS,   NONE;
     AllocationsLogs            = "allocations.logs":            MEMBERS,   NONE;
     AllocationsMetrics         = "allocations.metrics":         VIEWERS,   STAFF;
+    AllocationsMetricsStream   = "allocations.metrics_stream":  SIGNED_IN, NONE;
+    MetricsConfig              = "metrics.config":              VIEWERS,   NONE;
     AllocationsTimeline        = "allocations.timeline":        VIEWERS,   STAFF;
     TerminalsToken             = "terminals.token":             MEMBERS,   NONE;
     TerminalsOpen              = "terminals.open":              ANYONE,    NONE;

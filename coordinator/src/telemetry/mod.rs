@@ -17,3 +17,10 @@ mod tracks;
 pub use history::{cell_history_in, node_history_in};
 pub use http::operator_routes;
 pub use memory::{Span, Telemetry};
+
+/// Widths of points, and how long points of each are kept, ms; finest first.
+pub const STEPS_MS: [(i64, i64); 3] = [
+    (ring::STEP_MS, ring::STEP_MS * ring::POINTS as i64),
+    (means::MINUTES.step_ms, means::MINUTES.kept_ms),
+    (means::HOURS.step_ms, means::HOURS.kept_ms),
+];

@@ -3,12 +3,14 @@
 use super::lease;
 use super::workloads::{self, ActivityLine, HomeView, WorkloadPage, WorkloadQuery};
 use crate::app::App;
-use crate::base::authz::Verb;
+use crate::base::authz::{self, Scope, Verb};
 use crate::base::http::{Caller, Json, JsonText, Page, PageQuery, Path, Problem, Query};
 use crate::telemetry::http::{MetricsView, SpanQuery};
 use crate::{allocations, telemetry};
 use axum::extract::State;
 use muster_protocol::ids::AllocationId;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// What a workload and the GPUs it leases whole measured within its lease: by the second for the last fifteen minutes;
@@ -42,6 +44,39 @@ async fn metrics(
         app.telemetry.cell_series(row.node_id, id, &gpus, span)
     };
     Ok(Json(MetricsView::of(span, series)))
+}
+
+/// Where figures of workloads are, and how fine and how long they are kept.
+#[derive(Debug, Serialize, ToSchema)]
+struct MetricsConfig {
+    /// Address of a workload's figures.
+    base: &'static str,
+    /// Address of its live figures.
+    stream: &'static str,
+    /// What `step` may be, finest first.
+    steps: Vec<MetricsStep>,
+}
+
+/// A width of points.
+#[derive(Debug, Serialize, ToSchema)]
+struct MetricsStep {
+    /// Seconds from one point to the next.
+    step_s: i64,
+    /// Seconds for which points are kept.
+    kept_s: i64,
+}
+
+/// Where figures of workloads are, and in what steps.
+#[utoipa::path(get, path = "/api/v1/metrics/config", operation_id = "metrics.config", tag = "workloads",
+    responses((status = 200, body = MetricsConfig)))]
+async fn config(Caller(cx): Caller) -> Result<Json<MetricsConfig>, Problem> {
+    authz::require(&cx, Verb::MetricsConfig, Scope::Tenant(cx.tenant_id()?))?;
+    let steps = telemetry::STEPS_MS.map(|(step, kept)| MetricsStep { step_s: step / 1000, kept_s: kept / 1000 });
+    Ok(Json(MetricsConfig {
+        base: "/api/v1/workloads/{workload_id}/metrics",
+        stream: "/api/v1/workloads/{workload_id}/metrics/stream",
+        steps: steps.into(),
+    }))
 }
 
 /// What the caller comes home to: what asks for attention, what runs, and the first steps that are still to come.
@@ -78,5 +113,10 @@ async fn activity(
 /// Routes of the console door.
 #[must_use]
 pub fn console_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(metrics)).routes(routes!(home)).routes(routes!(list)).routes(routes!(activity))
+    OpenApiRouter::new()
+        .routes(routes!(metrics))
+        .routes(routes!(config))
+        .routes(routes!(home))
+        .routes(routes!(list))
+        .routes(routes!(activity))
 }

@@ -3,6 +3,7 @@
 //   idle ──token──> connecting ──session_ready──> open ──loss──> waiting ──> connecting …
 //                                                   └──exit, release, take-over──> over
 import { Problem, ask } from "../../api/http";
+import type { Me, Paged, ShellSession } from "../../api/types";
 
 export type Status =
   | { at: "connecting"; detail: string }
@@ -63,6 +64,8 @@ export class TerminalLink {
   private untakenFrom = 0;
   private sentTo = 0;
   private typedTo = 0;
+  /** The person asked for a new shell. */
+  private wantsNew = false;
   /** Until then answers to replayed questions of programs are not typed into the shell again. */
   private replayUntil = 0;
 
@@ -87,6 +90,7 @@ export class TerminalLink {
     this.screen.status({ at: "connecting", detail: this.tries ? "Coming back to your session." : "Opening the terminal." });
     let token: string;
     try {
+      this.session ??= await this.left();
       ({ token } = await ask<{ token: string }>(`/api/v1/allocations/${this.allocation}/terminal-token`, { method: "POST", body: {} }));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -120,6 +124,18 @@ export class TerminalLink {
     }, PING_MS);
   };
 
+  /** The shell that this person left last, in a page that was closed: its programs run on. */
+  private async left(): Promise<string | undefined> {
+    if (this.wantsNew) return undefined;
+    const [me, { items }] = await Promise.all([
+      ask<Me>("/api/v1/me"),
+      ask<Paged<ShellSession>>(`/api/v1/allocations/${this.allocation}/sessions`),
+    ]);
+    return items
+      .filter((one) => one.kind === "terminal" && one.state === "detached" && one.user_id === me.user.id)
+      .sort((a, b) => b.attached_at.localeCompare(a.attached_at))[0]?.id;
+  }
+
   /** Gives a line up that may look open for minutes although nothing comes through. */
   private lose = (): void => {
     const socket = this.socket;
@@ -146,6 +162,7 @@ export class TerminalLink {
   /** A new shell instead of the one that is over. */
   anew = (): void => {
     this.forget();
+    this.wantsNew = true;
     this.screen.clear();
     void this.connect();
   };
@@ -199,6 +216,7 @@ export class TerminalLink {
   private begin(said: Said): void {
     this.session = said.session_id;
     if (said.session_id) sessionStorage.setItem(this.stored, said.session_id);
+    this.wantsNew = false;
     if (said.resumed && this.shown === undefined) this.replayUntil = Date.now() + 1000;
     this.shown = said.offset ?? 0;
     this.acked = this.shown;

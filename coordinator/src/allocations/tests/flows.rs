@@ -72,6 +72,8 @@ async fn from_launch_to_receipt() {
     assert_eq!((document.cells.len(), document.tombstones.len()), (0, 0));
     world.say(ended(id, &clean())).await;
     assert_eq!(world.count(Count::Receipts).await, 1, "a receipt is stored once");
+    // Its agent died before its root half had forgotten the cell, and shows it once more.
+    world.say(CellReport { unclaimed: true, ..cell(id, Phase::Ending) }).await;
     world.launch(world.request("h100")).await.expect("the slot is sold again");
 }
 

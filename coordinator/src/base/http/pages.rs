@@ -25,6 +25,37 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 /// Names under `assets/` carry a hash of what is in them.
 const FOREVER: &str = "public, max-age=31536000, immutable";
+/// First parts of the addresses that a door's router knows, older ones that lead on included. Others are 404: the page
+/// is shown all the same, and says so.
+const CONSOLE: [&str; 14] = [
+    "",
+    "access",
+    "account",
+    "allocations",
+    "auth",
+    "compute",
+    "developer",
+    "infra",
+    "launch",
+    "settings",
+    "ssh-keys",
+    "tasks",
+    "terminal",
+    "workloads",
+];
+const OPERATOR: [&str; 11] = [
+    "",
+    "account",
+    "admin",
+    "allocations",
+    "audit",
+    "auth",
+    "bootstrap-tokens",
+    "nodes",
+    "platform",
+    "settings",
+    "skus",
+];
 const MISSING: &str = "<!doctype html><html lang=\"en\"><title>Muster</title><h1>The API is here, the console is \
                        not</h1><p>This coordinator was built without its pages. With Node 20.19 or newer, run \
                        <code>make build</code>, or in the folder <code>console</code> <code>npm ci</code> and \
@@ -52,7 +83,8 @@ pub async fn serve(
         return Err(Problem::not_found("route"));
     }
     let built = find(info.door, "index.html", gzip).is_some();
-    front(&info, &headers, if built || name.is_empty() { StatusCode::OK } else { StatusCode::NOT_FOUND })
+    let shown = name.is_empty() || (built && is_a_page(info.door, name));
+    front(&info, &headers, if shown { StatusCode::OK } else { StatusCode::NOT_FOUND })
 }
 
 /// The page that shows every address, with a status of its own.
@@ -118,6 +150,14 @@ fn takes(headers: &HeaderMap, name: header::HeaderName, what: &str) -> bool {
 fn is_of_the_api(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     matches!(first, "api" | "ws" | "healthz" | "readyz" | "metrics")
+}
+
+fn is_a_page(door: Door, name: &str) -> bool {
+    let first = name.split('/').next().unwrap_or_default();
+    match door {
+        Door::Console => CONSOLE.contains(&first),
+        Door::Operator => OPERATOR.contains(&first),
+    }
 }
 
 fn kind(name: &str) -> &'static str {

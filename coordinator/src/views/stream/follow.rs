@@ -21,6 +21,8 @@ pub(super) struct Follow {
     listener: Listener,
     topics: Vec<Topic>,
     figures: Vec<Figures>,
+    /// What events with figures are called.
+    figures_are: &'static str,
     heads: watch::Receiver<u64>,
     /// Number of the last change that was looked at.
     at: u64,
@@ -73,7 +75,13 @@ impl Follow {
         let hello = Event::default().event(word).id(id_of(app, at)).retry(limits::STREAM_RETRY).data("{}");
         let look = Instant::now();
         let app = app.clone();
-        Ok(Self { app, listener, topics, figures, heads, at, look, waiting: [hello].into(), over: false })
+        let figures_are = "metrics";
+        Ok(Self { app, listener, topics, figures, figures_are, heads, at, look, waiting: [hello].into(), over: false })
+    }
+
+    /// Calls events with figures by another name.
+    pub(super) fn figures_are(self, word: &'static str) -> Self {
+        Self { figures_are: word, ..self }
     }
 
     fn tell(&mut self, number: u64, change: &Change) {
@@ -141,7 +149,7 @@ impl Follow {
             let Some(view) = figures.next(&self.app) else { continue };
             let (topic, id) = (figures.topic.clone(), figures.id.clone());
             let data = MetricsEvent { topic, id, at: at.clone(), view };
-            self.waiting.extend(Event::default().event("metrics").json_data(data).ok());
+            self.waiting.extend(Event::default().event(self.figures_are).json_data(data).ok());
         }
     }
 }

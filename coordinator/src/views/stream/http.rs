@@ -7,9 +7,10 @@ use crate::base::authz::{self, Scope, Verb};
 use crate::base::http::sse::{self, Listener};
 use crate::base::http::{Caller, Problem, Query};
 use crate::telemetry::http::MetricsView;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use muster_protocol::ids::AllocationId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -79,6 +80,22 @@ async fn stream(
     Ok(sse::answer(Follow::open(&app, listener, topics, last.as_deref()).await?))
 }
 
+/// What a workload measures, as it is measured (`text/event-stream`): `ready`, then `sample` with a `MetricsEvent` about
+/// once a second, and `end` as the stream of events has it.
+#[utoipa::path(get, path = "/api/v1/workloads/{workload_id}/metrics/stream", operation_id = "allocations.metrics_stream",
+    tag = "workloads", params(("workload_id" = String, Path)),
+    responses((status = 200, body = MetricsEvent, content_type = "text/event-stream")))]
+async fn samples(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<AllocationId>,
+) -> Result<Response, Problem> {
+    authz::require(&cx, Verb::AllocationsMetricsStream, Scope::User(cx.user_id()?))?;
+    let listener = Listener::enter(&app, &cx)?;
+    let follow = Follow::open(&app, listener, vec![Topic::Workload(id)], None).await?;
+    Ok(sse::answer(follow.figures_are("sample")))
+}
+
 /// What stands in the `data` of events.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -94,4 +111,10 @@ pub(super) enum StreamEvents {
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(stream))
+}
+
+/// Routes of the console door.
+#[must_use]
+pub fn console_routes() -> OpenApiRouter<App> {
+    routes().routes(routes!(samples))
 }
