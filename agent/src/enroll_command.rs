@@ -12,7 +12,7 @@ use crate::{
     privileges,
 };
 use anyhow::bail;
-use muster_pki::client::TimeSource;
+use muster_pki::{client::TimeSource, files};
 use std::path::Path;
 
 /// Runs `enroll`.
@@ -37,6 +37,9 @@ pub async fn run(arguments: args::Enroll) -> anyhow::Result<()> {
     let hand_over = || user.as_ref().map_or(Ok(()), |user| privileges::hand_over(state_dir, user));
     hand_over()?;
     tell(&standing);
+    if let Some(key) = files::load_node_key(state_dir)? {
+        println!("Its key, to be compared before it is approved: {}", key.fingerprint());
+    }
     if !arguments.wait || standing.identity.stage == Stage::Issued {
         println!("{}", next(&arguments.common));
         return Ok(());

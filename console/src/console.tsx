@@ -1,6 +1,6 @@
 // The user console: its pages and where they stand.
 import { useQuery } from "@tanstack/react-query";
-import { createRoute, type AnyRoute } from "@tanstack/react-router";
+import { createRoute, redirect, type AnyRoute } from "@tanstack/react-router";
 import { at } from "./api/at";
 import { oneQuery } from "./api/lists";
 import type { CatalogFilters } from "./rooms/catalog/Catalog";
@@ -82,12 +82,15 @@ const popout = createRoute({
   getParentRoute: () => root,
   path: "/terminal/popout",
   validateSearch: textSearch("workload"),
-  beforeLoad: guard,
+  beforeLoad: async (at) => {
+    if (!(at.search as { workload?: string }).workload) throw redirect({ href: "/workloads" });
+    await guard(at);
+  },
   component: function At() {
-    const { workload: id } = popout.useSearch();
+    const { workload: id = "" } = popout.useSearch();
     return (
       <Bare>
-        <TerminalPage key={id} id={id ?? ""} alone />
+        <TerminalPage key={id} id={id} alone />
       </Bare>
     );
   },

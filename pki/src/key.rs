@@ -17,11 +17,17 @@ pub struct NodeKey {
 
 impl std::fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeKey").field("fingerprint", &fingerprint(&self.spki())).finish_non_exhaustive()
+        f.debug_struct("NodeKey").field("fingerprint", &self.fingerprint()).finish_non_exhaustive()
     }
 }
 
 impl NodeKey {
+    /// Hex SHA-256 of its public half, as [`Csr::fingerprint`].
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.spki())
+    }
+
     /// A new key from the system's randomness.
     ///
     /// # Errors

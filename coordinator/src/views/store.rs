@@ -13,6 +13,8 @@ pub(super) struct Filter {
     pub tenant_id: TenantId,
     /// `active`, `attention`, `history`, `all`.
     pub view: String,
+    /// In one state.
+    pub status: Option<String>,
     /// Of one project.
     pub project_id: Option<ProjectId>,
     /// In the name, in lower case.
@@ -48,7 +50,7 @@ pub(super) fn page(
          OR (state = 'failed' AND COALESCE(ended_ms, created_ms) > $8)))) \
          AND (CAST($9 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM allocation_labels l \
          WHERE l.allocation_id = allocations.id AND (l.name = $9 OR l.name || '=' || l.value = $9))) \
-         ORDER BY created_ms DESC, id DESC LIMIT $4",
+         AND (CAST($10 AS TEXT) IS NULL OR state = $10) ORDER BY created_ms DESC, id DESC LIMIT $4",
         &values![
             filter.tenant_id,
             at,
@@ -59,6 +61,7 @@ pub(super) fn page(
             &filter.view,
             filter.failed_since_ms,
             filter.label.clone(),
+            filter.status.clone(),
         ],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
@@ -79,11 +82,12 @@ pub(super) fn counts(tx: &mut Tx, filter: &Filter) -> Result<Counts, Problem> {
     )
 }
 
-/// What the running allocations of a tenant cost an hour together, by currency; without those that have no price.
+/// What the running allocations of a tenant cost an hour together, by currency; without those that have no price, and
+/// those whose node is lost.
 pub(super) fn running_prices(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Price>, Problem> {
     let sums = tx.all(
         "SELECT price_currency, CAST(SUM(price_minor_per_hour) AS BIGINT) FROM allocations \
-         WHERE tenant_id = $1 AND state IN ('active', 'degraded') AND price_currency IS NOT NULL \
+         WHERE tenant_id = $1 AND state = 'active' AND price_currency IS NOT NULL \
          GROUP BY price_currency ORDER BY price_currency LIMIT 100",
         &values![tenant],
         |row| price_at(row, 0),

@@ -1,7 +1,7 @@
 //! Workloads: the allocations of a tenant as people look for them, with counts, and what happened to each.
 
 use super::store::{self, Counts, Filter};
-use crate::allocations::{self, AllocationView};
+use crate::allocations::{self, AllocationView, State};
 use crate::base::authz::{self, Scope, Verb};
 use crate::base::clock::rfc3339;
 use crate::base::http::{Page, PageQuery, Problem};
@@ -29,8 +29,10 @@ pub(super) struct WorkloadQuery {
     pub cursor: Option<String>,
     /// Rows wanted, 1 to 200.
     pub limit: Option<u32>,
-    /// `active` (the default), `attention`, `history`, `all`.
+    /// `active` (the default), `attention`, `history`, `all` (the default with `status`).
     pub view: Option<String>,
+    /// In one state: `active`, `degraded`, `released`, …
+    pub status: Option<String>,
     /// Of one project.
     pub project_id: Option<String>,
     /// A part of the name, or the whole id.
@@ -114,7 +116,12 @@ pub(super) struct ActivityLine {
 }
 
 fn filter(cx: &Cx, query: &WorkloadQuery) -> Result<Filter, Problem> {
-    let view = query.view.clone().unwrap_or_else(|| "active".to_owned());
+    let status = query.status.clone().filter(|status| !status.is_empty());
+    if status.as_deref().is_some_and(|status| status.parse::<State>().is_err()) {
+        return Err(Problem::invalid("status", "invalid", "This is no state of a workload."));
+    }
+    let usual = if status.is_some() { "all" } else { "active" };
+    let view = query.view.clone().unwrap_or_else(|| usual.to_owned());
     if !VIEWS.contains(&view.as_str()) {
         return Err(Problem::invalid("view", "invalid", "view is active, attention, history or all."));
     }
@@ -125,7 +132,8 @@ fn filter(cx: &Cx, query: &WorkloadQuery) -> Result<Filter, Problem> {
     let wrong = |_| Problem::invalid("project_id", "invalid", "This is not an id.");
     let project_id = query.project_id.as_deref().map(str::parse::<ProjectId>).transpose().map_err(wrong)?;
     let label = query.label.clone().filter(|label| !label.is_empty());
-    Ok(Filter { tenant_id: cx.tenant_id()?, view, project_id, text, label, failed_since_ms: cx.now_ms - FAILED_FOR_MS })
+    let failed_since_ms = cx.now_ms - FAILED_FOR_MS;
+    Ok(Filter { tenant_id: cx.tenant_id()?, view, status, project_id, text, label, failed_since_ms })
 }
 
 fn shown(tx: &mut Tx, filter: &Filter, paging: &PageQuery) -> Result<Page<AllocationView>, Problem> {

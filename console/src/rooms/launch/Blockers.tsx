@@ -1,6 +1,7 @@
 // What keeps a launch from being done, each with the way to take it away.
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Button, GoButton, Notice } from "../../ui/kit";
+import type { Sku } from "../../api/types";
+import { Button, GoButton, Notice, sayPerHour } from "../../ui/kit";
 import { skusQuery } from "../catalog/Catalog";
 import type { Draft } from "./draft";
 import { STEPS } from "./Launch";
@@ -48,7 +49,14 @@ export function Blockers({
 /** What is free instead. */
 function Alternatives({ draft, change }: { draft: Draft; change: (part: Partial<Draft>) => void }) {
   const list = useInfiniteQuery(skusQuery);
-  const free = (list.data ?? []).filter((sku) => sku.name !== draft.sku && sku.free >= draft.count);
+  const all = list.data ?? [];
+  const wanted = all.find((sku) => sku.name === draft.sku);
+  const cost = (sku: Sku | undefined) => sku?.price_minor_per_hour ?? 0;
+  // The nearest first: of the same kind and make, then by price.
+  const far = (sku: Sku) => Number(sku.kind !== wanted?.kind) * 2 + Number(sku.gpu_model !== wanted?.gpu_model);
+  const free = all
+    .filter((sku) => sku.name !== draft.sku && sku.free >= draft.count)
+    .sort((a, b) => far(a) - far(b) || Math.abs(cost(a) - cost(wanted)) - Math.abs(cost(b) - cost(wanted)));
   if (free.length === 0) return null;
   return (
     <div className="row">
@@ -56,6 +64,7 @@ function Alternatives({ draft, change }: { draft: Draft; change: (part: Partial<
       {free.slice(0, ALTERNATIVES).map((sku) => (
         <Button key={sku.id} small onPress={() => change({ sku: sku.name })}>
           Use {sku.name}
+          {sku.price_minor_per_hour != null && `, ${sayPerHour(sku.price_minor_per_hour, sku.currency)}`}
         </Button>
       ))}
     </div>

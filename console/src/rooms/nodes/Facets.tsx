@@ -46,7 +46,7 @@ export function Facets({ of }: { of: Node }) {
             ["Disk", `${bytes(of.host.disk_free_bytes)} of ${bytes(of.host.disk_bytes)} free`],
             ["Isolation of cells", of.isolation],
             ["Not enforced", of.not_enforced.join(", ")],
-            ["Shares its machine with", of.shares_machine_with.length > 0 ? of.shares_machine_with.map((id) => <div key={id}><Go to={nodePath(id)}>{id}</Go></div>) : null],
+            ["Shares its machine with", of.shares_machine_with.length > 0 ? of.shares_machine_with.map((id) => <div key={id} className="peer"><Go to={nodePath(id)}>{id}</Go></div>) : null],
             ["Agent", of.agent_version],
             ["Key", <code key="key">{of.key_fingerprint}</code>],
             ["Labels", Object.entries(of.labels).map(([name, value]) => `${name}=${value}`).join(", ")],

@@ -78,6 +78,7 @@ function Trouble({ of }: { of: Allocation }) {
     return (
       <Notice tone="warn" title="Its node has not been heard of for a while">
         <p>The workload runs on where it is. It can be reached again as soon as the node is back; you can also release it.</p>
+        {of.price && <p>Until then it counts for nothing in what you pay an hour.</p>}
       </Notice>
     );
   }

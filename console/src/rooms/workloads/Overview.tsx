@@ -5,6 +5,14 @@ import { Ago, CopyButton, Facts, Go, Id, Notice, When, sayPerHour } from "../../
 export function Overview({ of }: { of: Allocation }) {
   return (
     <div className="stack">
+      {of.forced && (
+        <Notice tone="warn" title={`${of.forced.by}, an operator, ended it`}>
+          <p className="break">{of.forced.reason}</p>
+          <p className="hint">
+            <Ago at={of.forced.at} />
+          </p>
+        </Notice>
+      )}
       {of.not_enforced.length > 0 && (
         <Notice tone="warn" title="Its node does not enforce every limit">
           <p>Not enforced here: {of.not_enforced.join(", ")}.</p>
