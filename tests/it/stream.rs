@@ -54,6 +54,15 @@ async fn figures_of_a_workload_are_fresh_and_its_own() {
     let world = World::start().await;
     let (user, stranger) = (world.user().await, world.stranger().await);
     let id = launch(&user, json!({"sku": "h100"})).await["id"].as_str().expect("an id").to_owned();
+    let config = user.get("/api/v1/metrics/config").await.ok();
+    assert_eq!((&config["steps"][0]["step_s"], &config["steps"][0]["kept_s"]), (&json!(1), &json!(900)), "{config:#}");
+    let path = config["stream"].as_str().expect("an address").replace("{workload_id}", &id);
+    assert_eq!(stranger.stream(&path, None).await.status(), 404);
+    let mut stream = Events::open(&user, &path, None).await;
+    assert_eq!(stream.next().await.expect("an event").name, "ready");
+    let sample = stream.next().await.expect("figures");
+    assert_eq!((sample.name.as_str(), &sample.data["id"]), ("sample", &json!(id)));
+
     let path = format!("/api/v1/events/stream?topics=metrics:{id}");
     assert_eq!(stranger.stream(&path, None).await.status(), 404);
     let mut stream = Events::open(&user, &path, None).await;

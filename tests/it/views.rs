@@ -98,6 +98,10 @@ async fn labels_are_changed_by_version_and_find_what_carries_them() {
     assert_eq!(found("team").await, ["second", "first"], "by the name alone");
     assert_eq!(found("team%3Dvision").await, ["first"]);
     assert!(found("vision").await.is_empty() && found("team%3Dvis").await.is_empty(), "whole words");
+    let in_state = async |state: &str| user.get(&format!("/api/v1/workloads?status={state}")).await;
+    assert_eq!(names(&in_state("active").await.ok()), ["second", "first"]);
+    assert!(names(&in_state("released").await.ok()).is_empty());
+    in_state("nope").await.refused(422, "validation_failed");
     let list = user.get("/api/v1/allocations?label=run%3D7").await.ok();
     assert_eq!((names(&list), &list["total"]), (vec!["first"], &json!(1)));
 
