@@ -1,10 +1,12 @@
 // What both doors' route trees begin with: the sign-in page, the frame that only signed-in people see, and what a
 // route may keep in its address.
-import { createRootRoute, createRoute, lazyRouteComponent, redirect, type AnyRoute } from "@tanstack/react-router";
-import { useLayoutEffect, type ReactNode } from "react";
+import { createRootRoute, createRoute, redirect, type AnyRoute } from "@tanstack/react-router";
+import { useEffect, useLayoutEffect, useState, type ReactNode } from "react";
+import { AWAY, Problem } from "./api/http";
 import { meQuery, returnTo } from "./api/me";
 import { SignIn } from "./rooms/auth/SignIn";
 import { client } from "./start";
+import { Failed, Loading, Page } from "./ui/kit";
 import { Shell, type NavGroup } from "./ui/Shell";
 
 /** Search parameters as the text they are; anything else is dropped. */
@@ -20,9 +22,38 @@ export function textSearch<Name extends string>(...names: Name[]) {
   };
 }
 
-/** A page that is loaded when it is first gone to. */
+/**
+ * A page that is loaded when it is first gone to. Not the router's own: that loads the tab again when a part is missing,
+ * and without a network nothing is left of the tab.
+ */
 export function later<P extends object>(load: () => Promise<(props: P) => ReactNode>): (props: P) => ReactNode {
-  return lazyRouteComponent(async () => ({ default: await load() })) as unknown as (props: P) => ReactNode;
+  let page: ((props: P) => ReactNode) | undefined;
+  const fetch = async () => {
+    page ??= await load();
+  };
+  function Later(props: P) {
+    const [, again] = useState(0);
+    const [failed, setFailed] = useState(false);
+    useEffect(() => {
+      if (page || failed) return;
+      fetch().then(
+        () => again((count) => count + 1),
+        () => setFailed(true),
+      );
+    });
+    const Found = page;
+    if (Found) return <Found {...props} />;
+    return failed ? (
+      <Page title="This page could not be loaded">
+        <Failed error={new Problem(AWAY)} retry={() => setFailed(false)} />
+      </Page>
+    ) : (
+      <Loading />
+    );
+  }
+  // The router asks for it before it shows the page; what goes wrong then is shown by the page.
+  Later.preload = () => fetch().catch(() => undefined);
+  return Later;
 }
 
 /** An older address of a page. The search is handed on. */

@@ -50,6 +50,15 @@ export interface Ask {
 }
 
 /** Asks the door. Throws a `Problem`; a door that is away is one too. */
+/** What is said when there is no answer at all. */
+export const AWAY = {
+  status: 0,
+  code: "unreachable",
+  title: "The coordinator does not answer.",
+  detail: "The coordinator does not answer.",
+  retryable: true,
+};
+
 export async function ask<T>(path: string, { method = "GET", body, key, ifMatch, signal }: Ask = {}): Promise<T> {
   const headers: Record<string, string> = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -69,13 +78,7 @@ export async function ask<T>(path: string, { method = "GET", body, key, ifMatch,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Problem({
-      status: 0,
-      code: "unreachable",
-      title: "The coordinator does not answer.",
-      detail: "The coordinator does not answer. Check your network; this page tries again by itself.",
-      retryable: true,
-    });
+    throw new Problem(AWAY);
   }
   if (answer.status === 204) return undefined as T;
   const text = await answer.text();

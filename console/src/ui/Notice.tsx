@@ -17,7 +17,7 @@ export function Notice({ tone = "quiet", title, children }: { tone?: Tone; title
 /** What kind of refusal it is, and what a person can do next. */
 function nextStep(error: Problem): string {
   const { status, code, retryable } = error.body;
-  if (code === "unreachable") return "This page tries again by itself.";
+  if (code === "unreachable") return "Check your network, then try again.";
   if (status === 429) return "Too many requests were made.";
   if (status === 403) return "Ask whoever runs Muster here for the role that allows it.";
   if (status === 404) return "It may have been removed, or it belongs to another workspace.";

@@ -36,6 +36,8 @@ async fn close_revoked(app: App) -> Result<(), Problem> {
             tracing::warn!(node = %link.node(), "a live link is closed: its node or certificate is revoked");
             app.links.meters.closed("revoked");
             link.close(close::REVOKED, "the node certificate is revoked");
+            // Its own task does so too, when what it was storing is stored: nobody may find it until then.
+            app.links.leave(&link.0);
         }
     }
     Ok(())
