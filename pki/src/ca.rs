@@ -13,6 +13,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use time::OffsetDateTime;
 
@@ -24,6 +25,8 @@ pub const BACKDATE_MS: i64 = 10 * 60 * 1000;
 const CA_LIFE_MS: i64 = 20 * 365 * 24 * 3_600_000;
 /// Life of a server leaf; one is made at every start of the coordinator and before it ends.
 pub const SERVER_LIFE_MS: i64 = 397 * 24 * 3_600_000;
+/// Length of a server leaf's serial number, the most that RFC 5280 permits.
+const SERIAL_BYTES: usize = 20;
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A CA with its key.
@@ -221,6 +224,11 @@ impl Ca {
         not_after_ms: i64,
     ) -> Result<ServerLeaf, PkiError> {
         let mut params = named(COORDINATOR_DNS.to_owned());
+        // Of one length whatever the key is, which a number with leading zeros has not: then a handshake is one
+        // too, and a simulated one replays.
+        let mut serial = Sha256::digest(key.subject_public_key_info());
+        serial[0] = serial[0] & 0x3f | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&serial[..SERIAL_BYTES]));
         let dns = std::iter::once(COORDINATOR_DNS).chain(names.dns.iter().map(String::as_str));
         for name in dns {
             params.subject_alt_names.push(SanType::DnsName(name.try_into().map_err(PkiError::crypto)?));
@@ -275,6 +283,16 @@ mod tests {
         assert_eq!(certificate.raw_serial(), id.to_bytes().as_slice());
         assert_eq!(issued.not_before_ms, NOW - BACKDATE_MS);
         assert_eq!(issued.not_after_ms, NOW + 24 * 3_600_000);
+    }
+
+    #[test]
+    fn serial_numbers_of_leaves_have_one_length() {
+        let ca = Ca::create("f", NOW).unwrap();
+        for _ in 0..1_024 {
+            let leaf = ca.issue_link_server(NOW).unwrap();
+            let (_, certificate) = x509_parser::parse_x509_certificate(&leaf.chain[0]).unwrap();
+            assert_eq!(certificate.raw_serial().len(), SERIAL_BYTES);
+        }
     }
 
     #[test]

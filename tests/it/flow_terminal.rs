@@ -2,7 +2,7 @@
 
 use muster_tests::{
     Message, Terminal, World, eventually,
-    flow::{cell_pids, in_state, launch},
+    flow::{cell_pids, in_state, launch, online},
     signal,
 };
 use nix::sys::signal::Signal;
@@ -38,6 +38,25 @@ async fn a_cell_that_is_killed_is_named_at_its_terminal() {
     assert_eq!(error["code"], "cell_ended");
     let over = in_state(&user, &id, &["failed"]).await;
     assert_eq!(over["failure_reason"]["code"], "cell_ended");
+}
+
+#[tokio::test]
+async fn a_terminal_says_that_its_agent_is_frozen_and_comes_back() {
+    let world = World::start().await;
+    let user = world.user().await;
+    let id = allocation(&user).await;
+    let mut terminal = Terminal::open(&user, &id).await;
+    assert_eq!(terminal.run("x=kept; echo up").await, "up");
+    let agent = world.ready().pids.agents[0].pid;
+    signal(agent, Signal::SIGSTOP);
+    // The link itself would stand for longer: nothing else says so.
+    assert_eq!(terminal.end().await, (None, 4408));
+    let error = terminal.controls.iter().find(|control| control["t"] == "error").expect("a reason");
+    assert_eq!(error["code"], "node_timeout");
+    signal(agent, Signal::SIGCONT);
+    let _ = online(&world.operator().await, &world.node(0)).await;
+    let mut back = terminal.again(&user, &id).await;
+    assert_eq!(back.run("echo $x").await, "kept");
 }
 
 #[tokio::test]

@@ -84,6 +84,33 @@ async fn a_failed_workload_asks_for_attention() {
 }
 
 #[tokio::test]
+async fn a_command_that_ended_badly_asks_for_attention_until_it_is_released_by_hand() {
+    let world = World::start().await;
+    let user = world.user().await;
+    for (name, command, release) in
+        [("good", "exit 0", true), ("bad", "exit 3", true), ("bad-and-kept", "exit 4", false)]
+    {
+        let command = json!(["sh", "-c", command]);
+        let body = json!({"sku": "h100", "name": name, "command": command, "release_on_exit": release});
+        user.post("/api/v1/allocations", body).await.ok();
+    }
+    let asking = async || {
+        let list = user.get("/api/v1/workloads?view=attention").await.ok();
+        assert_eq!(list["counts"]["attention"], list["total"], "{list:#}");
+        list
+    };
+    let list = eventually("both ask for attention", async || {
+        let list = asking().await;
+        (names(&list) == ["bad-and-kept", "bad"]).then_some(list)
+    })
+    .await;
+    assert_eq!((&list["items"][0]["exit_code"], &list["items"][1]["exit_code"]), (&json!(4), &json!(3)));
+    let kept = list["items"][0]["id"].as_str().expect("an id");
+    user.post(&format!("/api/v1/allocations/{kept}/release"), json!({})).await.ok();
+    assert_eq!(names(&asking().await), ["bad"]);
+}
+
+#[tokio::test]
 async fn labels_are_changed_by_version_and_find_what_carries_them() {
     let world = World::start().await;
     let (user, stranger) = (world.user().await, world.stranger().await);

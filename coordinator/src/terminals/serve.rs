@@ -15,12 +15,14 @@ use crate::base::http::frame::RequestInfo;
 use crate::base::limits;
 use crate::cx::Cx;
 use crate::links::{LinkError, Stream};
+use crate::nodes::model::STALE_MS;
 use futures_util::SinkExt;
 use muster_protocol::ids::{AllocationId, SessionId};
 use muster_protocol::session::{SessionAttach, SessionAttached, SessionError};
 use muster_protocol::tunnel::{TunnelOpen, TunnelRefused};
 use muster_protocol::{Frame, Kind};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Whether a route serves sessions or tunnels.
@@ -136,6 +138,18 @@ impl Visit {
         }
     }
 
+    /// The agent has said nothing for so long that keys go nowhere. Whoever attached can come back without a loss;
+    /// a tunnel cannot, and a command without a terminal ends with its viewer: they wait for the link's end.
+    async fn silence(&self) -> Ending {
+        loop {
+            let silent_ms = self.app.board.age_ms(self.grant.node).unwrap_or(0);
+            match u64::try_from(STALE_MS - silent_ms) {
+                Ok(left_ms @ 1..) => sleep(Duration::from_millis(left_ms)).await,
+                _ => return Ending::Timeout,
+            }
+        }
+    }
+
     fn row(&self, kind: &str, program: Option<String>) -> SessionRow {
         let now_ms = self.cx.now_ms;
         SessionRow {
@@ -177,7 +191,13 @@ impl Visit {
                 let Stream { send, frames } = stream;
                 let (offset, input_offset) = (attached.offset, attached.input_offset);
                 let pipe = Pipe { writer: send, reader: frames, offset, input_offset };
-                (Some(id), pipe.run(socket, self.told()).await)
+                let told = async {
+                    tokio::select! {
+                        ending = self.told() => ending,
+                        ending = self.silence(), if tty => ending,
+                    }
+                };
+                (Some(id), pipe.run(socket, told).await)
             }
         }
     }

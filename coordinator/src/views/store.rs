@@ -34,6 +34,18 @@ pub(super) struct Counts {
     pub all: i64,
 }
 
+/// Which allocations ask for attention: those that somebody has to do something about, and failures after `$since` that
+/// nobody has seen to. A command that ended badly is such a failure until its allocation is released by hand.
+macro_rules! asks_for_attention {
+    ($since:literal) => {
+        concat!(
+            "(state IN ('degraded', 'release_failed') OR (COALESCE(ended_ms, created_ms) > ",
+            $since,
+            " AND (state = 'failed' OR (COALESCE(exit_code, 0) <> 0 AND (release_on_exit <> 0 OR end_reason = '')))))"
+        )
+    };
+}
+
 /// Ids of a page, newest first.
 pub(super) fn page(
     tx: &mut Tx,
@@ -41,16 +53,19 @@ pub(super) fn page(
     (at, before, limit): (i64, String, i64),
 ) -> Result<Vec<(i64, AllocationId)>, Problem> {
     tx.all(
-        "SELECT created_ms, id FROM allocations WHERE tenant_id = $1 AND (created_ms, id) < ($2, $3) \
-         AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
-         AND (CAST($6 AS TEXT) IS NULL OR REPLACE(LOWER(name), $6, '') <> LOWER(name) OR id = $6) \
-         AND (CAST($7 AS TEXT) = 'all' OR ($7 = 'active' AND state NOT IN ('released', 'failed')) \
-         OR ($7 = 'history' AND state IN ('released', 'failed')) \
-         OR ($7 = 'attention' AND (state IN ('degraded', 'release_failed') \
-         OR (state = 'failed' AND COALESCE(ended_ms, created_ms) > $8)))) \
-         AND (CAST($9 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM allocation_labels l \
-         WHERE l.allocation_id = allocations.id AND (l.name = $9 OR l.name || '=' || l.value = $9))) \
-         AND (CAST($10 AS TEXT) IS NULL OR state = $10) ORDER BY created_ms DESC, id DESC LIMIT $4",
+        concat!(
+            "SELECT created_ms, id FROM allocations WHERE tenant_id = $1 AND (created_ms, id) < ($2, $3) \
+             AND (CAST($5 AS TEXT) IS NULL OR project_id = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR REPLACE(LOWER(name), $6, '') <> LOWER(name) OR id = $6) \
+             AND (CAST($7 AS TEXT) = 'all' OR ($7 = 'active' AND state NOT IN ('released', 'failed')) \
+             OR ($7 = 'history' AND state IN ('released', 'failed')) \
+             OR ($7 = 'attention' AND ",
+            asks_for_attention!("$8"),
+            ")) \
+             AND (CAST($9 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM allocation_labels l \
+             WHERE l.allocation_id = allocations.id AND (l.name = $9 OR l.name || '=' || l.value = $9))) \
+             AND (CAST($10 AS TEXT) IS NULL OR state = $10) ORDER BY created_ms DESC, id DESC LIMIT $4"
+        ),
         &values![
             filter.tenant_id,
             at,
@@ -70,10 +85,13 @@ pub(super) fn page(
 /// How many stand in each part, whatever `view` and `text` say.
 pub(super) fn counts(tx: &mut Tx, filter: &Filter) -> Result<Counts, Problem> {
     tx.one(
-        "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN state NOT IN ('released', 'failed') THEN 1 ELSE 0 END), 0) \
-         AS BIGINT), CAST(COALESCE(SUM(CASE WHEN state IN ('degraded', 'release_failed') OR (state = 'failed' \
-         AND COALESCE(ended_ms, created_ms) > $3) THEN 1 ELSE 0 END), 0) AS BIGINT) FROM allocations \
-         WHERE tenant_id = $1 AND (CAST($2 AS TEXT) IS NULL OR project_id = $2)",
+        concat!(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN state NOT IN ('released', 'failed') THEN 1 ELSE 0 END), 0) \
+             AS BIGINT), CAST(COALESCE(SUM(CASE WHEN ",
+            asks_for_attention!("$3"),
+            " THEN 1 ELSE 0 END), 0) AS BIGINT) FROM allocations \
+             WHERE tenant_id = $1 AND (CAST($2 AS TEXT) IS NULL OR project_id = $2)"
+        ),
         &values![filter.tenant_id, filter.project_id, filter.failed_since_ms],
         |row| {
             let (all, active): (i64, i64) = (row.get(0)?, row.get(1)?);

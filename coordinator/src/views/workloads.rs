@@ -13,7 +13,7 @@ use muster_protocol::ids::{AllocationId, ProjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How long a failed workload asks for attention, ms.
+/// How long a failed workload asks for attention, ms; one whose command ended badly likewise.
 const FAILED_FOR_MS: i64 = 3 * 24 * 3600 * 1000;
 /// Longest text to look for, characters.
 const TEXT_MAX: usize = 100;
@@ -46,7 +46,8 @@ pub(super) struct WorkloadQuery {
 pub(super) struct CountsView {
     /// Not over.
     pub active: i64,
-    /// Degraded, not provably released, or failed within the last three days.
+    /// Degraded, not provably released, or failed within the last three days: the workload itself, or its command
+    /// with an exit code other than 0, until it is released by hand.
     pub attention: i64,
     /// Over.
     pub history: i64,
