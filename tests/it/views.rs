@@ -92,7 +92,7 @@ async fn a_command_that_ended_badly_asks_for_attention_until_it_is_released_by_h
     {
         let command = json!(["sh", "-c", command]);
         let body = json!({"sku": "h100", "name": name, "command": command, "release_on_exit": release});
-        user.post("/api/v1/allocations", body).await.ok();
+        let _ = user.post("/api/v1/allocations", body).await.ok();
     }
     let asking = async || {
         let list = user.get("/api/v1/workloads?view=attention").await.ok();
@@ -106,7 +106,7 @@ async fn a_command_that_ended_badly_asks_for_attention_until_it_is_released_by_h
     .await;
     assert_eq!((&list["items"][0]["exit_code"], &list["items"][1]["exit_code"]), (&json!(4), &json!(3)));
     let kept = list["items"][0]["id"].as_str().expect("an id");
-    user.post(&format!("/api/v1/allocations/{kept}/release"), json!({})).await.ok();
+    let _ = user.post(&format!("/api/v1/allocations/{kept}/release"), json!({})).await.ok();
     assert_eq!(names(&asking().await), ["bad"]);
 }
 
