@@ -12,8 +12,10 @@ export const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 1000,
-      // What the door said will not change by asking again; a door that is away may come back.
+      // What the door said will not change by asking again; one that is away may be back at once. That it is away is
+      // said soon: whoever reads on believes what stands there.
       retry: (count, error) => !(error instanceof Problem && error.body.status > 0 && error.body.status < 500) && count < 2,
+      retryDelay: 500,
     },
   },
 });

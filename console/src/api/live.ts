@@ -95,6 +95,16 @@ export function follow(client: QueryClient): () => void {
   let looking: ReturnType<typeof setTimeout> | undefined;
   const changed = new Set<string>();
 
+  // With the stream the coordinator may be gone. A page that waited for its own turn would say so late, and each at
+  // another time; what failed meanwhile is asked for again with the stream's return.
+  const lost = () => {
+    if (up) void client.invalidateQueries(undefined, { cancelRefetch: false });
+    setUp(false);
+  };
+  const back = () => {
+    setUp(true);
+    void client.invalidateQueries({ predicate: ({ state }) => state.status === "error" });
+  };
   const tell = () => {
     gathering = undefined;
     const topics = new Set(changed);
@@ -119,7 +129,7 @@ export function follow(client: QueryClient): () => void {
     if (!open) return setUp(false);
     const made = new EventSource(`${STREAM}?topics=${encodeURIComponent(open)}&last_event_id=${encodeURIComponent(last)}`);
     source = made;
-    on(made, "ready", () => setUp(true));
+    on(made, "ready", back);
     on(made, "resync", () => {
       setUp(true);
       void client.invalidateQueries();
@@ -137,7 +147,7 @@ export function follow(client: QueryClient): () => void {
       retry = setTimeout(connect, BACK_MS);
     });
     made.onerror = () => {
-      setUp(false);
+      lost();
       // The browser comes back by itself, except after an answer that was no stream.
       if (made.readyState === EventSource.CLOSED) retry = setTimeout(connect, BACK_MS);
     };
