@@ -7,6 +7,7 @@ export { CopyButton, CopyLine, Id } from "./Copy";
 export { Facts } from "./Facts";
 export { Area, Field } from "./Field";
 export { Go, useGo } from "./Go";
+export { Name } from "./Name";
 export { Failed, Notice } from "./Notice";
 export { minorOf, sayMoney, sayPerHour } from "./money";
 export { Page } from "./Page";

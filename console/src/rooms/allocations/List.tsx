@@ -6,7 +6,7 @@ import { listQuery } from "../../api/lists";
 import { unlessHeld } from "../../api/live";
 import type { Allocation } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
-import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Page, PagedTable, Search, State } from "../../ui/kit";
+import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Name, Page, PagedTable, Search, State } from "../../ui/kit";
 import { nodePath, userPath } from "../paths";
 import { Drawer } from "./Drawer";
 
@@ -47,20 +47,20 @@ export function Allocations({ filters, onFilters }: { filters: Filters; onFilter
       head: "Name",
       sort: (one) => one.name,
       cell: (one) => (
-        <button type="button" className="linklike clip" title={one.name} onClick={() => show(one.id)}>
-          {one.name}
+        <button type="button" className="linklike" onClick={() => show(one.id)}>
+          <Name of={one.name} />
         </button>
       ),
     },
     { head: "State", sort: (one) => one.display_status, cell: (one) => <State of={one.display_status} /> },
-    { head: "Hardware", sort: (one) => one.sku, cell: (one) => one.sku },
-    { head: "User", sort: (one) => one.user_name, cell: (one) => <Go to={userPath(one.user_id)}>{one.user_name ?? one.user_id}</Go> },
+    { head: "Hardware", sort: (one) => one.sku, cell: (one) => <Name of={one.sku} /> },
+    { head: "User", sort: (one) => one.user_name, cell: (one) => <Go to={userPath(one.user_id)}><Name of={one.user_name ?? one.user_id} /></Go> },
     {
       head: "Node",
       sort: (one) => one.node_name,
       cell: (one) => (
-        <Go className="clip" to={nodePath(one.node_id)}>
-          {one.node_name ?? one.node_id}
+        <Go to={nodePath(one.node_id)}>
+          <Name of={one.node_name ?? one.node_id} />
         </Go>
       ),
     },

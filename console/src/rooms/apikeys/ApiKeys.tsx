@@ -5,7 +5,7 @@ import { at } from "../../api/at";
 import { Problem } from "../../api/http";
 import { oneQuery } from "../../api/lists";
 import type { ApiKeyMade } from "../../api/types";
-import { Ago, AskFirst, Button, Choice, CopyLine, Dialog, Empty, Failed, Family, Field, Loaded, Notice, Page, StepUp, Table, When, needsStepUp, useAct } from "../../ui/kit";
+import { Ago, AskFirst, Button, Choice, CopyLine, Dialog, Empty, Failed, Family, Field, Loaded, Name, Notice, Page, StepUp, Table, When, needsStepUp, useAct } from "../../ui/kit";
 import { ACCESS } from "../projects/family";
 
 const LIVES = [
@@ -35,7 +35,7 @@ export function ApiKeys() {
               rows={items}
               id={(one) => one.id}
               columns={[
-                { head: "Name", cell: (one) => <span className="clip" title={one.name}>{one.name}</span> },
+                { head: "Name", cell: (one) => <Name of={one.name} /> },
                 { head: "Made", cell: (one) => <Ago at={one.created_at} /> },
                 { head: "Good until", cell: (one) => <When at={one.expires_at} /> },
                 {

@@ -9,7 +9,7 @@ import { unlessHeld } from "../../api/live";
 import { meQuery } from "../../api/me";
 import type { AuditEvent, Chain } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
-import { Button, Choice, type Column, Empty, Failed, FilteredEmpty, Id, Notice, Page, PagedTable, Search, State, When } from "../../ui/kit";
+import { Button, Choice, type Column, Empty, Failed, FilteredEmpty, Id, Name, Notice, Page, PagedTable, Search, State, When } from "../../ui/kit";
 import { Drawer } from "./Drawer";
 import type { Filters } from "./filters";
 import "./audit.css";
@@ -92,7 +92,7 @@ function columnsOf(open: (id: string) => void): Column<AuditEvent>[] {
 /** A node's name is its id: it is shown in short. */
 function Actor({ of }: { of: AuditEvent["actor"] }) {
   if (of.kind === "node") return <>Node <Id of={of.id} /></>;
-  return <span className="clip" title={of.name}>{of.name || of.kind}</span>;
+  return <Name of={of.name || of.kind} />;
 }
 
 /** A local moment for the eye, UTC in the address. */

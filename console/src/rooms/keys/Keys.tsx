@@ -3,14 +3,14 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { SshKey } from "../../api/types";
-import { Ago, AskFirst, Empty, Family, Page, PagedTable, say, type Column } from "../../ui/kit";
+import { Ago, AskFirst, Empty, Family, Name, Page, PagedTable, say, type Column } from "../../ui/kit";
 import { ACCESS } from "../projects/family";
 import { AddKey } from "./AddKey";
 
 const COLUMNS: Column<SshKey>[] = [
-  { head: "Name", cell: (key) => <span className="clip" title={key.name}>{key.name}</span> },
-  { head: "Kind", cell: (key) => `${key.kind} ${key.bits}` },
-  { head: "Fingerprint", cell: (key) => <code>{key.fingerprint}</code> },
+  { head: "Name", cell: (key) => <Name of={key.name} /> },
+  { head: "Kind", cell: (key) => <span className="nowrap">{`${key.kind} ${key.bits}`}</span> },
+  { head: "Fingerprint", cell: (key) => <code className="break">{key.fingerprint}</code> },
   { head: "Added", cell: (key) => <Ago at={key.created_at} /> },
   {
     head: "Actions",

@@ -5,7 +5,7 @@ import { listQuery } from "../../api/lists";
 import { unlessHeld } from "../../api/live";
 import type { Node } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
-import { Ago, Choice, type Column, Empty, Family, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State } from "../../ui/kit";
+import { Ago, Choice, type Column, Empty, Family, FilteredEmpty, Go, GoButton, Name, Page, PagedTable, Search, State } from "../../ui/kit";
 import { Fuse } from "../overview/Fuse";
 import { Queue } from "../overview/Queue";
 import { LIFECYCLE, TOKENS, nodePath } from "../paths";
@@ -39,8 +39,8 @@ const COLUMNS: Column<Node>[] = [
     head: "Node",
     sort: (one) => one.name,
     cell: (one) => (
-      <Go className="clip" title={one.name} to={nodePath(one.id)}>
-        {one.name}
+      <Go to={nodePath(one.id)}>
+        <Name of={one.name} />
       </Go>
     ),
   },

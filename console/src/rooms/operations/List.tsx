@@ -5,7 +5,7 @@ import { listQuery } from "../../api/lists";
 import { unlessHeld } from "../../api/live";
 import type { Operation } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
-import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Id, Page, PagedTable, Search, State } from "../../ui/kit";
+import { Ago, Choice, type Column, Empty, FilteredEmpty, Go, Id, Name, Page, PagedTable, Search, State } from "../../ui/kit";
 import { runPath } from "../paths";
 import { By } from "../tasks/By";
 import { took } from "../tasks/Steps";
@@ -21,7 +21,7 @@ const STATES = [
 ] as const;
 
 const COLUMNS: Column<Operation>[] = [
-  { head: "What", sort: (one) => one.kind, cell: (one) => <Go to={runPath(one.id)} className="clip" title={`${sayKind(one)} (${one.kind})`}>{sayKind(one)}</Go> },
+  { head: "What", sort: (one) => one.kind, cell: (one) => <Go to={runPath(one.id)}><Name of={sayKind(one)} title={`${sayKind(one)} (${one.kind})`} /></Go> },
   { head: "State", sort: (one) => one.outcome ?? one.state, cell: (one) => <State of={one.stalled_since ? "stalled" : (one.outcome ?? one.state)} /> },
   { head: "On", cell: (one) => (one.subject.id ? <Id of={one.subject.id} /> : "nothing recorded") },
   { head: "By", sort: (one) => one.initiator.name, cell: (one) => <By of={one.initiator} /> },

@@ -6,7 +6,7 @@ import { listQuery, oneQuery } from "../../api/lists";
 import { unlessHeld } from "../../api/live";
 import type { Operation, Overview as Numbers } from "../../api/types";
 import { Freshness, usePause } from "../../ui/Freshness";
-import { Ago, Empty, Go, Loaded, Page, State, Table, toneOf, wordOf } from "../../ui/kit";
+import { Ago, Empty, Go, Loaded, Name, Page, State, Table, toneOf, wordOf } from "../../ui/kit";
 import { ALLOCATIONS, LIFECYCLE, RUNS, USERS, runPath } from "../paths";
 import { By } from "../tasks/By";
 import { sayKind } from "../tasks/words";
@@ -131,7 +131,7 @@ function Recent({ every }: { every: number | false }) {
               rows={rows.slice(0, RECENT)}
               id={(one) => one.id}
               columns={[
-                { head: "What", cell: (one) => <Go to={runPath(one.id)} className="clip" title={one.kind}>{sayKind(one)}</Go> },
+                { head: "What", cell: (one) => <Go to={runPath(one.id)}><Name of={sayKind(one)} /></Go> },
                 { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
                 { head: "By", cell: (one) => <By of={one.initiator} /> },
                 { head: "Asked for", cell: (one) => <Ago at={one.created_at} /> },

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
 import type { Allocation, Project } from "../../api/types";
-import { Ago, Badge, CopyButton, Empty, Facts, Failed, Go, GoButton, Loaded, Loading, Page, State, Table } from "../../ui/kit";
+import { Ago, Badge, CopyButton, Empty, Facts, Failed, Go, GoButton, Loaded, Loading, Name, Page, State, Table } from "../../ui/kit";
 import { Delete, MakeDefault, Rename } from "./acts";
 import { PROJECTS } from "./family";
 
@@ -86,9 +86,9 @@ function Standing({ of }: { of: Project }) {
               rows={items}
               id={(one: Allocation) => one.id}
               columns={[
-                { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`} className="clip" title={one.name}>{one.name}</Go> },
+                { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`}><Name of={one.name} /></Go> },
                 { head: "State", cell: (one) => <State of={one.display_status} /> },
-                { head: "Hardware", cell: (one) => one.sku },
+                { head: "Hardware", cell: (one) => <Name of={one.sku} /> },
                 { head: "Since", cell: (one) => <Ago at={one.active_at ?? one.created_at} /> },
               ]}
             />

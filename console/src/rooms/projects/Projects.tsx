@@ -5,7 +5,7 @@ import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import { useMayNot } from "../../api/me";
 import type { Project } from "../../api/types";
-import { Ago, Badge, Button, Dialog, Empty, Family, Go, Page, PagedTable, say, type Column } from "../../ui/kit";
+import { Ago, Badge, Button, Dialog, Empty, Family, Go, Name, Page, PagedTable, say, type Column } from "../../ui/kit";
 import { MakeDefault } from "./acts";
 import { ACCESS, projectPath } from "./family";
 import { NameForm } from "./NameForm";
@@ -14,8 +14,8 @@ const COLUMNS: Column<Project>[] = [
   {
     head: "Name",
     cell: (one) => (
-      <Go to={projectPath(one.id)} className="clip" title={one.name}>
-        {one.name}
+      <Go to={projectPath(one.id)}>
+        <Name of={one.name} />
       </Go>
     ),
     sort: (one) => one.name,

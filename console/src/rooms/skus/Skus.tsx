@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Sku } from "../../api/types";
-import { AskFirst, Choice, type Column, Empty, FilteredEmpty, Page, PagedTable, State, bytes, sayMoney } from "../../ui/kit";
+import { AskFirst, Choice, type Column, Empty, FilteredEmpty, Name, Page, PagedTable, State, bytes, sayMoney } from "../../ui/kit";
 import { EditSku, NewSku } from "./NewSku";
 import { Prices } from "./Prices";
 
@@ -15,7 +15,7 @@ const STATES = [
 ] as const;
 
 const COLUMNS: Column<Sku>[] = [
-  { head: "Name", sort: (one) => one.name, cell: (one) => <span className="clip" title={one.name}>{one.name}</span> },
+  { head: "Name", sort: (one) => one.name, cell: (one) => <Name of={one.name} /> },
   { head: "State", sort: (one) => one.state, cell: (one) => <State of={one.state} /> },
   { head: "Takes", cell: takes },
   {

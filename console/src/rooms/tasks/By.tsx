@@ -1,6 +1,6 @@
 // Who began an operation. A node's name is its id: it is shown in short.
 import type { Operation } from "../../api/types";
-import { Id } from "../../ui/kit";
+import { Id, Name } from "../../ui/kit";
 
 export function By({ of }: { of: Operation["initiator"] }) {
   if (of.kind === "node") {
@@ -10,5 +10,5 @@ export function By({ of }: { of: Operation["initiator"] }) {
       </>
     );
   }
-  return <span className="clip">{of.name || of.kind}</span>;
+  return <Name of={of.name || of.kind} />;
 }

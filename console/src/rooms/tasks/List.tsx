@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { Operation } from "../../api/types";
-import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Id, Page, PagedTable, State, type Column } from "../../ui/kit";
+import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Id, Name, Page, PagedTable, State, type Column } from "../../ui/kit";
 import { By } from "./By";
 import { took } from "./Steps";
 import { sayKind } from "./words";
@@ -21,7 +21,7 @@ const STATES = [
 export function Operations(props: { title: string; to: string; state: string | undefined; onState: (state: string) => void }) {
   const list = useInfiniteQuery(listQuery<Operation>(at("/api/v1/operations"), { state: props.state }, 3000));
   const columns: Column<Operation>[] = [
-    { head: "What", cell: (one) => <Go to={props.to.replace("$id", one.id)}>{sayKind(one)}</Go> },
+    { head: "What", cell: (one) => <Go to={props.to.replace("$id", one.id)}><Name of={sayKind(one)} /></Go> },
     { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
     { head: "On", cell: (one) => <Id of={one.subject.id} /> },
     { head: "By", cell: (one) => <By of={one.initiator} /> },

@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { at } from "../../api/at";
 import { listQuery } from "../../api/lists";
 import type { User } from "../../api/types";
-import { Ago, type Column, Empty, FilteredEmpty, Go, Page, PagedTable, Search, State, wordOf } from "../../ui/kit";
+import { Ago, type Column, Empty, FilteredEmpty, Go, Name, Page, PagedTable, Search, State, wordOf } from "../../ui/kit";
 import { userPath } from "../paths";
 import { NewUser } from "./NewUser";
 
@@ -12,8 +12,8 @@ const COLUMNS: Column<User>[] = [
     head: "User",
     sort: (one) => one.username,
     cell: (one) => (
-      <Go className="clip" to={userPath(one.id)} title={one.username}>
-        {one.username}
+      <Go to={userPath(one.id)}>
+        <Name of={one.username} />
       </Go>
     ),
   },
