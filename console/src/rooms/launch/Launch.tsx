@@ -2,7 +2,7 @@
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { at } from "../../api/at";
-import { ask } from "../../api/http";
+import { Problem, ask } from "../../api/http";
 import { oneQuery } from "../../api/lists";
 import { useMayNot } from "../../api/me";
 import type { Launched, Launch as Body } from "../../api/types";
@@ -106,6 +106,11 @@ function Wizard({ begun }: { begun: Draft }) {
   ][step];
   const stands = precheck.blockersOf(step);
   const blocked = own ?? (stands.length > 0 ? "See above what stands in the way." : undefined);
+  // What keeps it from being launched is said once, with the ways on; the counts behind it are for scripts.
+  const { error } = launch;
+  const conflict = error instanceof Problem && error.body.status === 409 ? error : undefined;
+  const refused = conflict ? new Problem({ ...conflict.body, errors: [] }) : error;
+  const told = conflict !== undefined && precheck.all.some((one) => one.code === conflict.code);
   const parts = { draft, change };
   return (
     <>
@@ -129,7 +134,7 @@ function Wizard({ begun }: { begun: Draft }) {
         {step === REVIEW && <Review draft={draft} keys={keys.data ?? []} estimate={precheck.estimate} onEdit={go} />}
         <Blockers of={step === REVIEW ? precheck.all : stands} draft={draft} change={change} onGo={step === REVIEW ? go : undefined} />
         {step === REVIEW && precheck.error && <Failed error={precheck.error} retry={() => void precheck.refetch()} />}
-        {launch.error && <Failed error={launch.error} />}
+        {refused && !told && <Failed error={refused} />}
         <div className="row">
           {step > 0 && <Button onPress={() => go(step - 1)}>Back</Button>}
           {step < REVIEW ? (
