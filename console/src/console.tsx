@@ -223,4 +223,8 @@ start(
       ...older,
     ]),
   ]),
+  [
+    ["/workloads", "Workloads"],
+    ["/", "Home"],
+  ],
 );

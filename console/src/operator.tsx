@@ -176,4 +176,8 @@ start(
     login,
     inside.addChildren([overview, nodes, tokens, node, allocations, skus, users, user, operations, operation, audit, ...accountRoutes(parent, false), ...older]),
   ]),
+  [
+    [LIFECYCLE, "Nodes"],
+    [OVERVIEW, "Overview"],
+  ],
 );

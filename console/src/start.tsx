@@ -7,6 +7,7 @@ import { Problem, whenSignedOut } from "./api/http";
 import { startTheme } from "./ui/theme";
 import "./ui/index.css";
 import { Failed, Loading, Page } from "./ui/kit";
+import { Ways, setWays } from "./ui/Ways";
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -20,8 +21,10 @@ export const client = new QueryClient({
   },
 });
 
-export function start(routeTree: AnyRoute): void {
+/** `ways`: where to go from an address that leads nowhere. */
+export function start(routeTree: AnyRoute, ways: Parameters<typeof setWays>[0]): void {
   startTheme();
+  setWays(ways);
   const router = createRouter({
     routeTree,
     context: { client },
@@ -36,9 +39,10 @@ export function start(routeTree: AnyRoute): void {
       <main className="door">
         <div className="card stack">
           <Page title="There is no such page">
-            <p>
-              The address names nothing here. <a href="/">Go to the first page</a>.
-            </p>
+            <p>The address names nothing here. It may be mistyped, or what it named is gone.</p>
+            <div className="row">
+              <Ways />
+            </div>
           </Page>
         </div>
       </main>

@@ -4,6 +4,7 @@ import { Problem } from "../api/http";
 import { Button, GoButton } from "./Button";
 import { CopyButton } from "./Copy";
 import type { Tone } from "./state";
+import { Ways } from "./Ways";
 
 export function Notice({ tone = "quiet", title, children }: { tone?: Tone; title: ReactNode; children?: ReactNode }) {
   return (
@@ -57,6 +58,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
             Try again
           </Button>
         )}
+        {retry && body?.status === 404 && <Ways />}
         {body?.action && href?.startsWith("/") && !href.startsWith("/api/") && (
           <GoButton small to={href}>
             {body.action.label}
