@@ -1,5 +1,6 @@
-// Launch, connect, release without a mouse: every control is reached by Tab and the arrows, and pressed by keys.
-import { browse, screenHas, signIn } from "./kit.mjs";
+// Launch, connect, release, and let a node in without a mouse: every control is reached by Tab and the arrows, and
+// pressed by keys.
+import { Machine, browse, screenHas, signIn } from "./kit.mjs";
 
 /** What has the focus, as a screen reader would name it. */
 const focused = (page) =>
@@ -18,7 +19,46 @@ async function tabTo(page, wanted, { back = false, most = 120 } = {}) {
   throw new Error(`Tab does not reach ${wanted}; it stands at "${await focused(page)}"`);
 }
 
-await browse(async (page, { step, world }) => {
+/** A machine that asks to be a node, with a token of the operator who is signed in. */
+async function enrol(page, machine) {
+  const token = await page.evaluate(async () => {
+    const me = await (await fetch("/api/v1/me")).json();
+    const headers = { "content-type": "application/json", "x-csrf-token": me.csrf_token, "idempotency-key": crypto.randomUUID() };
+    return (await fetch("/api/v1/admin/bootstrap-tokens", { method: "POST", headers, body: "{}" })).json();
+  });
+  await machine.paste(token.command);
+}
+
+async function approve(page, { step, world, context }) {
+  const machine = new Machine(world);
+  const desk = await (await context.browser().newContext()).newPage();
+  try {
+    await signIn(desk, world.operator_url, world.operator);
+    await enrol(desk, machine);
+    await tabTo(desk, /^a Lifecycle/);
+    await desk.keyboard.press("Enter");
+    await desk.getByRole("link", { name: /^Review.*waits for approval/ }).waitFor();
+    await tabTo(desk, /^a Review.*waits for approval/);
+    await desk.keyboard.press("Enter");
+    const opens = () => tabTo(desk, /^button Approve$/).then(() => desk.keyboard.press("Enter")).then(() => desk.getByRole("dialog").waitFor());
+    await desk.getByRole("button", { name: "Approve" }).waitFor();
+    await opens();
+    await desk.keyboard.press("Escape");
+    await desk.getByRole("dialog").waitFor({ state: "detached" });
+    await opens();
+    await tabTo(desk, /^button Approve$/);
+    await desk.keyboard.press("Enter");
+    await desk.getByRole("dialog").waitFor({ state: "detached" });
+    machine.run();
+    await desk.getByRole("status").getByText("Active").waitFor();
+    step("a node is approved by keys");
+  } finally {
+    await desk.context().close();
+    await machine.gone();
+  }
+}
+
+await browse(async (page, { step, world, context }) => {
   await signIn(page, world.console_url, world.user);
   await page.getByRole("heading", { level: 1 }).waitFor();
   await page.evaluate(() => document.activeElement?.blur());
@@ -86,4 +126,6 @@ await browse(async (page, { step, world }) => {
   await page.waitForURL(/\/tasks\/op_/);
   await page.getByText("It is done.").waitFor();
   step("released by keys");
+
+  await approve(page, { step, world, context });
 });

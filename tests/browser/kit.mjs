@@ -1,6 +1,6 @@
 // What every script of the browser shares: a browser, a page that keeps its complaints, and steps with names.
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,4 +116,39 @@ export async function launch(page, body) {
     { polling: 200 },
   );
   return id;
+}
+
+/** A machine that is no node yet; it runs the agent's program of this world. */
+export class Machine {
+  constructor(world) {
+    this.folder = mkdtempSync(join(tmpdir(), "machine-"));
+    this.agent = readlinkSync(`/proc/${world.pids.agents[0].pid}/exe`);
+    this.running = undefined;
+  }
+
+  start(args) {
+    return spawn(this.agent, [...args, "--state-dir", this.folder], { stdio: "ignore" });
+  }
+
+  /** Runs the line that the console shows, to its end. */
+  async paste(line) {
+    const [program, ...args] = line.trim().split(/\s+/);
+    if (program !== "muster-agent") throw new Error(`no line for the agent: ${line}`);
+    const code = await new Promise((done) => this.start(args).on("exit", done));
+    if (code !== 0) throw new Error(`the agent ended with ${code}`);
+  }
+
+  run() {
+    this.running = this.start(["run"]);
+  }
+
+  async gone() {
+    const { running } = this;
+    if (running && running.exitCode === null) {
+      const ended = new Promise((done) => running.on("exit", done));
+      running.kill("SIGTERM");
+      await ended;
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
 }

@@ -1,46 +1,7 @@
 // An operator's way through the operator console in a real browser, against a real world: mint a token, a real
 // agent enrols with the line shown, approve, probe, slots, drain; force-release; evidence.
 // Usage: operator.mjs READY_FILE
-import { spawn } from "node:child_process";
-import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { arrive, browse, launch, signIn } from "./kit.mjs";
-
-/** A machine that is no node yet; it runs the agent's program of this world. */
-class Machine {
-  constructor(world) {
-    this.folder = mkdtempSync(join(tmpdir(), "machine-"));
-    this.agent = readlinkSync(`/proc/${world.pids.agents[0].pid}/exe`);
-    this.running = undefined;
-  }
-
-  start(args) {
-    return spawn(this.agent, [...args, "--state-dir", this.folder], { stdio: "ignore" });
-  }
-
-  /** Runs the line that the console shows, to its end. */
-  async paste(line) {
-    const [program, ...args] = line.trim().split(/\s+/);
-    if (program !== "muster-agent") throw new Error(`no line for the agent: ${line}`);
-    const code = await new Promise((done) => this.start(args).on("exit", done));
-    if (code !== 0) throw new Error(`the agent ended with ${code}`);
-  }
-
-  run() {
-    this.running = this.start(["run"]);
-  }
-
-  async gone() {
-    const { running } = this;
-    if (running && running.exitCode === null) {
-      const ended = new Promise((done) => running.on("exit", done));
-      running.kill("SIGTERM");
-      await ended;
-    }
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
+import { Machine, arrive, browse, launch, signIn } from "./kit.mjs";
 
 const dialog = (page) => page.getByRole("dialog");
 
