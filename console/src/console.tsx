@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { createRoute, redirect, type AnyRoute } from "@tanstack/react-router";
 import { at } from "./api/at";
 import { oneQuery } from "./api/lists";
+import type { Operation } from "./api/types";
 import type { CatalogFilters } from "./rooms/catalog/Catalog";
 import { Home } from "./rooms/home/Home";
 import { Run, type Frame } from "./rooms/operations/Run";
@@ -130,8 +131,13 @@ const tasks = createRoute({
   },
 });
 const subjectTo: Frame["subjectTo"] = ({ subject }) => (subject.kind === "allocation" ? `/workloads/${subject.id}` : undefined);
-const TASK: Frame = { word: "Task", crumbs: [["/tasks", "Tasks"]], path: (id) => `/tasks/${id}`, subjectTo };
-const RUN: Frame = { word: "Run", crumbs: [[RUNS, "Runs"]], path: runPath, subjectTo };
+/** Users know a node by what stands on it. */
+function Node({ id, of }: { id: string; of: Operation }) {
+  const one = useQuery({ ...oneQuery(at("/api/v1/allocations/{id}", { id: of.subject.id })), enabled: of.subject.kind === "allocation" });
+  return <strong className="break">{one.data?.node_name ?? id}</strong>;
+}
+const TASK: Frame = { word: "Task", crumbs: [["/tasks", "Tasks"]], path: (id) => `/tasks/${id}`, subjectTo, Node };
+const RUN: Frame = { word: "Run", crumbs: [[RUNS, "Runs"]], path: runPath, subjectTo, Node };
 const task = createRoute({
   ...parent,
   path: "/tasks/$id",

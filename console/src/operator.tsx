@@ -1,6 +1,8 @@
 // The operator console: its pages and where they stand.
 import { useQuery } from "@tanstack/react-query";
 import { createRoute } from "@tanstack/react-router";
+import { at } from "./api/at";
+import { oneQuery } from "./api/lists";
 import { Allocations, type Filters as AllocationFilters } from "./rooms/allocations/List";
 import { FILTERS, type Filters as AuditFilters } from "./rooms/audit/filters";
 import { NodePage } from "./rooms/nodes/Detail";
@@ -14,6 +16,7 @@ import type { Filters as SkuFilters } from "./rooms/skus/Skus";
 import type { Filters as UserFilters } from "./rooms/users/List";
 import { accountRoutes, later, moved, textSearch, trunk } from "./routes";
 import { start } from "./start";
+import { Go } from "./ui/kit";
 
 // What is looked at less often is loaded when it is.
 const Audit = later(async () => (await import("./rooms/audit/Audit")).Audit);
@@ -128,11 +131,20 @@ const operations = createRoute({
   },
 });
 const PAGES: Record<string, (id: string) => string> = { allocation: allocationPath, node: (id) => nodePath(id) };
+function Node({ id }: { id: string }) {
+  const one = useQuery(oneQuery(at("/api/v1/admin/nodes/{node_id}", { node_id: id })));
+  return (
+    <Go to={nodePath(id)} className="break">
+      {one.data?.name ?? id}
+    </Go>
+  );
+}
 const RUN: Frame = {
   word: "Run",
   crumbs: [[RUNS, "Operations"]],
   path: runPath,
   subjectTo: ({ subject }) => (subject.id ? PAGES[subject.kind]?.(subject.id) : undefined),
+  Node,
 };
 const operation = createRoute({
   ...parent,

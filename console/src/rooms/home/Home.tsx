@@ -4,10 +4,11 @@ import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
 import { meQuery } from "../../api/me";
 import type { Allocation, Home as View, Operation } from "../../api/types";
-import { Ago, Badge, Empty, Go, GoButton, Loaded, Page, State, Table, sayMoney } from "../../ui/kit";
+import { Ago, Badge, Empty, Go, GoButton, Loaded, Name, Page, State, Table, sayMoney } from "../../ui/kit";
 import { sayKind } from "../tasks/words";
 import { ManyLost } from "../workloads/ManyLost";
 import { NextStep } from "../workloads/NextStep";
+import { whyOf } from "../workloads/why";
 
 export function Home() {
   const me = useQuery(meQuery);
@@ -84,11 +85,11 @@ function Attention({ of }: { of: View }) {
             <div className="stack tight">
               <div className="row tight">
                 <State of={one.display_status} />
-                <Go to={`/workloads/${one.id}`} className="clip" title={one.name}>
-                  {one.name}
+                <Go to={`/workloads/${one.id}`}>
+                  <Name of={one.name} />
                 </Go>
               </div>
-              <p className="break">{one.failure_reason?.detail ?? one.release_failed_reason ?? "Its node has not been heard of for a while."}</p>
+              <p className="break">{whyOf(one)}</p>
             </div>
             <NextStep of={one} />
           </li>
@@ -123,9 +124,9 @@ function Running({ of }: { of: View }) {
           rows={of.running}
           id={(one: Allocation) => one.id}
           columns={[
-            { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`} className="clip" title={one.name}>{one.name}</Go> },
+            { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`}><Name of={one.name} /></Go> },
             { head: "State", cell: (one) => <State of={one.display_status} /> },
-            { head: "Hardware", cell: (one) => one.sku },
+            { head: "Hardware", cell: (one) => <Name of={one.sku} /> },
             { head: "Since", cell: (one) => <Ago at={one.active_at ?? one.created_at} /> },
             {
               head: "Get in",
@@ -160,7 +161,7 @@ function Recent() {
             rows={rows.slice(0, 5)}
             id={(one) => one.id}
             columns={[
-              { head: "What", cell: (one) => <Go to={`/tasks/${one.id}`}>{sayKind(one)}</Go> },
+              { head: "What", cell: (one) => <Go to={`/tasks/${one.id}`}><Name of={sayKind(one)} /></Go> },
               { head: "State", cell: (one) => <State of={one.outcome ?? one.state} /> },
               { head: "Asked for", cell: (one) => <Ago at={one.created_at} /> },
             ]}

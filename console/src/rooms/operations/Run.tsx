@@ -24,6 +24,15 @@ export interface Frame {
   path: (id: string) => string;
   /** Where that what it is about stands, if it has a page here. */
   subjectTo: (operation: Operation) => string | undefined;
+  /** Its node as people of this door know it. */
+  Node: (props: { id: string; of: Operation }) => ReactNode;
+}
+
+/** The node that does it, where there is one. */
+function nodeIn({ context, stalled_owner, subject }: Operation): string | undefined {
+  if (stalled_owner?.kind === "node") return stalled_owner.id;
+  const { node_id } = (context ?? {}) as { node_id?: unknown };
+  return typeof node_id === "string" && node_id !== subject.id ? node_id : undefined;
 }
 
 export function Run({ id, frame }: { id: string; frame: Frame }) {
@@ -49,7 +58,7 @@ export function Run({ id, frame }: { id: string; frame: Frame }) {
         <State of={outcome} />
         {it.cancel_requested_at && !it.ended_at && <span className="hint">Cancelling: what was done is undone where that is possible.</span>}
       </div>
-      {it.stalled_since && <Stalled of={it} />}
+      {it.stalled_since && <Stalled of={it} frame={frame} />}
       {it.failure && (
         <Notice tone={outcome === "partial" ? "warn" : "bad"} title={it.failure.detail || it.failure.code}>
           <p className="hint">
@@ -99,10 +108,12 @@ function Reference({ of }: { of: Operation }) {
 
 function About({ of, to, frame }: { of: Operation; to: string | undefined; frame: Frame }) {
   const subject = of.subject.id;
+  const node = nodeIn(of);
   return (
     <Facts
       of={[
         ["On", subject && (to ? <Go key="to" to={to} className="break">{subject}</Go> : <code key="on" className="break">{subject}</code>)],
+        ["Node", node && <frame.Node key="node" id={node} of={of} />],
         ["Asked for by", `${of.initiator.name || of.initiator.kind}${of.initiator.kind === "person" ? "" : ` (${of.initiator.kind})`}`],
         ["Asked for", <When key="created" at={of.created_at} />],
         ["Began", of.started_at && <When key="started" at={of.started_at} />],
@@ -120,7 +131,7 @@ function About({ of, to, frame }: { of: Operation; to: string | undefined; frame
 }
 
 /** A step that does not move, who has to act for it, and for staff the way out. */
-function Stalled({ of }: { of: Operation }) {
+function Stalled({ of, frame }: { of: Operation; frame: Frame }) {
   const [reason, setReason] = useState("");
   const mayNot = useMayNot("operations.give_up");
   const owner = of.stalled_owner;
@@ -130,7 +141,7 @@ function Stalled({ of }: { of: Operation }) {
         Its step has not moved since <Ago at={of.stalled_since} />.{" "}
         {owner?.kind === "node" ? (
           <>
-            It waits for its node <code className="break">{owner.id}</code>, and goes on by itself when the node answers.
+            It waits for its node <frame.Node id={owner.id} of={of} />, and goes on by itself when the node answers.
           </>
         ) : (
           "Its operators see it too."

@@ -5,6 +5,7 @@ import { listQuery } from "../../api/lists";
 import type { Allocation } from "../../api/types";
 import { Facts, GoButton, saySpan } from "../../ui/kit";
 import { Labels } from "./Labels";
+import { Logs } from "./Logs";
 
 export function Config({ of }: { of: Allocation }) {
   const projects = useInfiniteQuery(listQuery(at("/api/v1/projects"), { limit: 200 }));
@@ -22,10 +23,11 @@ export function Config({ of }: { of: Allocation }) {
           ["Project", project?.name ?? <code key="project">{of.project_id}</code>],
         ]}
       />
-      <div>
+      <div className="row">
         <GoButton small to={`/launch/compute?from=${of.id}`}>
           Launch a copy
         </GoButton>
+        {of.command?.length ? <Logs of={of} /> : null}
       </div>
     </div>
   );

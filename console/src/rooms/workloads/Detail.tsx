@@ -4,12 +4,14 @@ import { at } from "../../api/at";
 import { oneQuery } from "../../api/lists";
 import { useMayNot } from "../../api/me";
 import type { Accepted, Allocation } from "../../api/types";
-import { AskFirst, Button, CopyButton, Failed, GoButton, Loading, Notice, Page, State, TabsAt, say, useGo } from "../../ui/kit";
+import { Ago, AskFirst, Button, CopyButton, Failed, GoButton, Loading, Notice, Page, State, TabsAt, say, useGo } from "../../ui/kit";
 import { Config } from "./Config";
 import { Connect } from "./Connect";
 import { Events } from "./Events";
+import { Logs } from "./Logs";
 import { WorkloadMetrics } from "./Metrics";
 import { Overview } from "./Overview";
+import { endedBadly, nodeOf, whyOf } from "./why";
 
 export const OVER = ["released", "failed"];
 const CRUMBS = [["/workloads", "Workloads"]] as const;
@@ -24,12 +26,13 @@ export function Workload({ id, tab, onTab }: { id: string; tab: string | undefin
     );
   }
   const it = one.data;
+  const now = it.step || (it.state === "releasing" && `Waits until its node ${nodeOf(it)} has proved that nothing is left`);
   return (
     <Page title={it.name} crumbs={CRUMBS} aside={<Acts of={it} />}>
       {one.error && <Failed error={one.error} />}
       <div className="row" role="status">
         <State of={it.display_status} />
-        {it.step && !OVER.includes(it.state) && <span className="hint">{it.step}</span>}
+        {now && !OVER.includes(it.state) && <span className="hint">{now}</span>}
       </div>
       <Trouble of={it} />
       <TabsAt
@@ -70,19 +73,51 @@ function Trouble({ of }: { of: Allocation }) {
   if (of.release_failed_reason) {
     return (
       <Notice tone="bad" title={of.release_failed_reason}>
-        <p>You are done with it: release it again to ask its node once more, or leave it to the operators, who see it too.</p>
+        <p>You are done with it: release it again to ask its node {nodeOf(of)} once more, or leave it to the operators, who see it too.</p>
       </Notice>
     );
   }
   if (of.state === "degraded") {
     return (
-      <Notice tone="warn" title="Its node has not been heard of for a while">
+      <Notice tone="warn" title={whyOf(of)}>
         <p>The workload runs on where it is. It can be reached again as soon as the node is back; you can also release it.</p>
         {of.price && <p>Until then it counts for nothing in what you pay an hour.</p>}
       </Notice>
     );
   }
-  return null;
+  return (
+    <>
+      {of.state === "releasing" && of.release_operation_id && <Waits of={of} task={of.release_operation_id} />}
+      {endedBadly(of) && (
+        <Notice tone="warn" title={whyOf(of)}>
+          <div className="row">
+            <Logs of={of} />
+            <GoButton small to={`/launch/compute?from=${of.id}`}>
+              Launch again with the same settings
+            </GoButton>
+          </div>
+        </Notice>
+      )}
+    </>
+  );
+}
+
+/** A release that does not move: whom it waits for. */
+function Waits({ of, task }: { of: Allocation; task: string }) {
+  const release = useQuery(oneQuery(at("/api/v1/operations/{id}", { id: task }), 3000));
+  if (!release.data?.stalled_since) return null;
+  return (
+    <Notice tone="warn" title={`Its release waits for its node ${nodeOf(of)}`}>
+      <p>
+        It has not moved since <Ago at={release.data.stalled_since} />, and goes on by itself when the node answers. The operators see it too.
+      </p>
+      <div>
+        <GoButton small to={`/tasks/${task}`}>
+          Watch how far it is
+        </GoButton>
+      </div>
+    </Notice>
+  );
 }
 
 function Acts({ of }: { of: Allocation }) {

@@ -4,15 +4,24 @@ import { useEffect, useRef } from "react";
 import { at } from "../../api/at";
 import { listQuery, oneQuery } from "../../api/lists";
 import type { Allocation, WorkloadPage } from "../../api/types";
-import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Page, PagedTable, Search, State, say, type Column } from "../../ui/kit";
+import { Ago, Choice, Empty, FilteredEmpty, Go, GoButton, Name, Page, PagedTable, Search, State, say, type Column } from "../../ui/kit";
 import { ManyLost } from "./ManyLost";
 import { NextStep } from "./NextStep";
 import { ROUTE, VIEWS, viewOf, type Filters } from "./views";
+import { whyOf } from "./why";
 
 const COLUMNS: Column<Allocation>[] = [
-  { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`} className="clip" title={one.name}>{one.name}</Go>, sort: (one) => one.name },
-  { head: "State", cell: (one) => <State of={one.display_status} />, sort: (one) => one.display_status },
-  { head: "Hardware", cell: (one) => <span className="clip" title={one.sku}>{one.sku}</span>, sort: (one) => one.sku },
+  { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`}><Name of={one.name} /></Go>, sort: (one) => one.name },
+  {
+    head: "State",
+    cell: (one) => (
+      <>
+        <State of={one.display_status} /> {Boolean(one.exit_code) && <span className="hint nowrap">exit code {one.exit_code}</span>}
+      </>
+    ),
+    sort: (one) => one.display_status,
+  },
+  { head: "Hardware", cell: (one) => <Name of={one.sku} />, sort: (one) => one.sku },
   {
     head: "Runs",
     cell: (one) => (one.command?.length ? <code className="clip" title={one.command.join(" ")}>{one.command.join(" ")}</code> : "Interactive"),
@@ -21,7 +30,7 @@ const COLUMNS: Column<Allocation>[] = [
 ];
 const WHY: Column<Allocation> = {
   head: "Why",
-  cell: (one) => <span className="break">{one.failure_reason?.detail ?? one.release_failed_reason ?? "Its node has not been heard of for a while."}</span>,
+  cell: (one) => <span className="break">{whyOf(one)}</span>,
 };
 const ACT: Column<Allocation> = { head: "Next step", cell: (one) => <NextStep of={one} /> };
 

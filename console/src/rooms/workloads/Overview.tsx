@@ -33,7 +33,7 @@ export function Overview({ of }: { of: Allocation }) {
                   </div>
                 )),
               ],
-              ["Node", <Id key="node" of={of.node_id} />],
+              ["Node", <span key="node">{of.node_name} <Id of={of.node_id} /></span>],
               ["Isolation", of.isolation ?? "not reported yet"],
             ]}
           />
