@@ -49,6 +49,10 @@ async function approve(page, { step, world, context }) {
     await tabTo(desk, /^button Approve$/);
     await desk.keyboard.press("Enter");
     await desk.getByRole("dialog").waitFor({ state: "detached" });
+    // The button is disabled now; the next stop is still among the operations.
+    await desk.waitForFunction(() => document.activeElement?.matches("[aria-labelledby=panel-head]"));
+    await desk.keyboard.press("Tab");
+    if (!/^button Name and labels$/.test(await focused(desk))) throw new Error(`after the approval Tab goes to "${await focused(desk)}"`);
     machine.run();
     await desk.getByRole("status").getByText("Active").waitFor();
     step("a node is approved by keys");

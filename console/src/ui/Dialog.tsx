@@ -1,5 +1,5 @@
 // Questions that hold the page until they are answered. Escape and Cancel mean no; Enter alone never means yes.
-import { useState, type ReactNode } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 import { Dialog as AriaDialog, Heading, Modal, ModalOverlay } from "react-aria-components";
 import { useAct, type Act } from "../api/act";
 import { Button } from "./Button";
@@ -32,6 +32,17 @@ export function Dialog({
   );
 }
 
+/** What was pressed may be gone, or disabled, by what it did: then the focus stays near where it was. */
+function stayNear(place: HTMLElement | undefined): void {
+  // The dialog gives the focus back in the next frame.
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      if (document.activeElement !== document.body) return;
+      (place?.isConnected ? place : document.getElementById("main"))?.focus({ preventScroll: true });
+    }),
+  );
+}
+
 /**
  * A button that asks first, with what will happen; a failure is said in the dialog. The focus begins on Cancel,
  * so that a second Enter does no harm. `typed` is a word to type before the act can be done.
@@ -61,10 +72,16 @@ export function AskFirst<T>({
 }) {
   const [open, setOpen] = useState(false);
   const [text, setText] = useState("");
+  const near = useRef<HTMLElement>(undefined);
+  useEffect(() => (open ? () => stayNear(near.current) : undefined), [open]);
   const done = useAct<T>((answer) => {
     setOpen(false);
     onDone?.(answer);
   });
+  const begin = ({ target }: { target: Element }) => {
+    near.current = target.parentElement?.closest<HTMLElement>("[tabindex]") ?? undefined;
+    setOpen(true);
+  };
   const close = () => {
     setOpen(false);
     setText("");
@@ -72,7 +89,7 @@ export function AskFirst<T>({
   };
   return (
     <>
-      <Button look={danger ? "danger" : "ordinary"} small={small ?? false} blocked={blocked} onPress={() => setOpen(true)}>
+      <Button look={danger ? "danger" : "ordinary"} small={small ?? false} blocked={blocked} onPress={begin}>
         {word}
       </Button>
       <Dialog title={title} isOpen={open} onClose={close}>

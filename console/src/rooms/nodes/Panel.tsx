@@ -19,7 +19,7 @@ export function Panel({ of, onTab }: { of: Node; onTab: (tab: string) => void })
     else say(`${word}: done.`);
   };
   return (
-    <section className="card stack" aria-labelledby="panel-head">
+    <section className="card stack" aria-labelledby="panel-head" tabIndex={-1}>
       <h2 id="panel-head">Operations</h2>
       <div className="intents">
         {INTENTS.map(([intent, title]) => {
