@@ -63,6 +63,8 @@ export default function Chart({
             value: (_: uPlot, value: number | null, __: number, index: number | null) => (index === null ? "–" : value === null ? "not reported" : value.toFixed(1)),
           })),
         ],
+        // Half a time stands beyond the last line.
+        padding: [null, 40, null, null],
         axes: [{ ...axis, space: 70, size: 34, values: (_, splits, __, ___, apart) => splits.map((at) => sayTime(at, apart)) }, { ...axis, size: 56 }],
         scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), most ?? Math.max(1, (high ?? 1) * 1.1)] } },
       },

@@ -10,18 +10,21 @@ import { NextStep } from "./NextStep";
 import { ROUTE, VIEWS, viewOf, type Filters } from "./views";
 import { whyOf } from "./why";
 
+const NAME: Column<Allocation> = { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`}><Name of={one.name} /></Go>, sort: (one) => one.name };
+const HARDWARE: Column<Allocation> = { head: "Hardware", cell: (one) => <Name of={one.sku} />, sort: (one) => one.sku };
+// With the reason beside it the state says no code of its own.
+const STATE: Column<Allocation> = { head: "State", cell: (one) => <State of={one.display_status} />, sort: (one) => one.display_status };
 const COLUMNS: Column<Allocation>[] = [
-  { head: "Name", cell: (one) => <Go to={`/workloads/${one.id}`}><Name of={one.name} /></Go>, sort: (one) => one.name },
+  NAME,
   {
-    head: "State",
+    ...STATE,
     cell: (one) => (
       <>
         <State of={one.display_status} /> {Boolean(one.exit_code) && <span className="hint nowrap">exit code {one.exit_code}</span>}
       </>
     ),
-    sort: (one) => one.display_status,
   },
-  { head: "Hardware", cell: (one) => <Name of={one.sku} />, sort: (one) => one.sku },
+  HARDWARE,
   {
     head: "Runs",
     cell: (one) => (one.command?.length ? <code className="clip" title={one.command.join(" ")}>{one.command.join(" ")}</code> : "Interactive"),
@@ -45,7 +48,7 @@ export function Workloads({ filters, onFilters }: { filters: Filters; onFilters:
   const projects = useInfiniteQuery(listQuery(at("/api/v1/projects"), { limit: 200 }));
   useMoved(list.data, view, Boolean(filters.q || filters.label) || list.hasNextPage);
   const change = (part: Filters) => onFilters({ ...filters, ...part });
-  const columns = view === "attention" ? [...COLUMNS.slice(0, 3), WHY, ACT] : COLUMNS;
+  const columns = view === "attention" ? [NAME, STATE, HARDWARE, WHY, ACT] : COLUMNS;
   return (
     <Page
       title="Workloads"
